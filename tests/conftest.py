@@ -1,0 +1,46 @@
+"""What holds for every test: no network, one thread, and folders that give their tests a marker."""
+
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from course_lib.devtools.environment import offline_environment
+
+HERE = Path(__file__).parent
+FOLDER_MARKERS = ("slow", "bars")
+
+
+def _block_network() -> None:
+    """Does for a bare `pytest` what the Makefile's targets did before Python started."""
+    if os.environ.get("COURSE_OFFLINE") == "1":
+        return
+    scratch = tempfile.mkdtemp(prefix="course-tests-")
+    os.environ.update(offline_environment(Path(scratch)))
+    spec = importlib.util.spec_from_file_location("_offline", HERE / "offline/sitecustomize.py")
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+# At import and not in a fixture: torch reads the number of threads when it is first imported.
+if "torch" in sys.modules:
+    raise RuntimeError("A pytest plugin imported torch before OMP_NUM_THREADS was set; disable it.")
+_block_network()
+
+
+def pytest_collection_modifyitems(items):
+    """Marks tests/slow as slow and tests/bars as bars; skips gpu tests where there is no GPU."""
+    for item in items:
+        for folder in FOLDER_MARKERS:
+            if (HERE / folder) in item.path.parents:
+                item.add_marker(folder)
+        if item.get_closest_marker("gpu") is not None and not _has_gpu():
+            item.add_marker(pytest.mark.skip(reason="no CUDA device on this machine"))
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
