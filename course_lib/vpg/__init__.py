@@ -1,0 +1,10 @@
+"""Heads of the visual prompt generator: what turns patch features into Q visual tokens.
+
+Nothing here imports more than torch, so that a file can be carried into another project.
+"""
+
+from course_lib.vpg.attention import MultiHeadAttention, attention_weights
+from course_lib.vpg.masks import make_mask
+from course_lib.vpg.qformer import QFormer, QFormerConfig
+
+__all__ = ["MultiHeadAttention", "QFormer", "QFormerConfig", "attention_weights", "make_mask"]
