@@ -1,0 +1,1 @@
+"""Data: images to pixel values, prompts to token ids, frozen features kept on disk."""

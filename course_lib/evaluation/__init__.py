@@ -1,0 +1,1 @@
+"""Scores: captions, answers, retrieval, and what they mean."""

@@ -1,0 +1,250 @@
+"""One training loop for every recipe; it knows a model by `model(batch) -> loss` alone.
+
+Step s is a function of (weights, optimiser, seed, s): the batch is `batches(s)`, and all global
+generators are seeded with (seed, s, rank) before it is fetched and again before the forward pass.
+So there is no generator to save, and a run that was killed and resumed gives the same losses, bit
+for bit on the same machine and thread count, dropout and augmentation included.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import send_to_device
+from torch import nn
+
+from course_lib.training.order import seed_everything
+from course_lib.training.progress import progress_bar
+from course_lib.training.run import Run
+from course_lib.training.stages import Stage, apply_stage
+from course_lib.training.throughput import Throughput
+
+_RESERVED = {"step", "loss", "learning_rate", "grad_norm", "speed", "eval"}
+
+
+def train(
+    model: nn.Module,
+    stage: Stage,
+    batches: Callable[[int], Any],
+    run_dir: str | Path | None = None,
+    *,
+    seed: int,
+    config: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    accelerator: Accelerator | None = None,
+    progress: bool = True,
+    log_every: int = 1,
+    save_every: int = 100,
+    eval_fn: Callable[[nn.Module], Mapping[str, float]] | None = None,
+    eval_every: int | None = None,
+    on_step: Callable[[int, dict], None] | None = None,
+) -> list[dict]:
+    """Trains in place what the stage lists, and keeps the run in a directory.
+
+    Args:
+        model: gives a scalar loss, or (loss, {part: scalar}), when called with a batch.
+        stage: what trains and how.
+        batches: the batch of a 0-based step, always the same; rank r of W asks for step * W + r.
+        run_dir: where the run is kept; None keeps nothing.
+        seed: of everything random here; the model's initialisation is the caller's.
+        config: what else identifies the run (recipe, scale, frozen parents), JSON-able.
+        resume: goes on with the run in `run_dir`; stage, seed and config have to be the same.
+        accelerator: by default one GPU where there is one, or else the CPU.
+        progress: shows a bar where standard error is a terminal.
+        log_every: steps between two rows of metrics.
+        save_every: steps between two checkpoints; the last step has one.
+        eval_fn: numbers about the model, which is in eval mode and keeps no gradients.
+        eval_every: steps between two calls of it; None calls it after the last step alone.
+        on_step: called with (finished steps, row) for every row of metrics.
+
+    Returns:
+        All rows, those from before a resume too: `step` (from 1), `loss` and its parts (means over
+        processes), `learning_rate`, `grad_norm` before clipping, `speed`
+        (`Throughput.report`; wall times never repeat), `eval` where there was one.
+
+    Raises:
+        ValueError: when list, directory, files or loss are not as described; one sentence says why.
+        OSError: when the disk is full; the last checkpoint stands.
+    """
+    accelerator = accelerator or Accelerator(cpu=not torch.cuda.is_available())
+    _check_accelerator(accelerator)
+    trainer = _Trainer(model, stage, batches, seed, accelerator)
+    try:
+        run = Run(run_dir, {**(config or {}), "stage": asdict(stage), "seed": seed}, accelerator)
+        run.open(resume)
+        start = run.load(model, stage.trainable, trainer.optimizer)
+        hooks = _Hooks(log_every, save_every, eval_fn, eval_every, on_step)
+        trainer.fit(run, start, hooks, progress and accelerator.is_main_process)
+        return run.rows
+    finally:
+        trainer.release()
+
+
+@dataclass(frozen=True)
+class _Hooks:
+    """What happens between two steps, and when."""
+
+    log_every: int
+    save_every: int
+    eval_fn: Callable[[nn.Module], Mapping[str, float]] | None
+    eval_every: int | None
+    on_step: Callable[[int, dict], None] | None
+
+
+class _Trainer:
+    """The model, its optimiser and the order of what happens in a step."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        stage: Stage,
+        batches: Callable[[int], Any],
+        seed: int,
+        accelerator: Accelerator,
+    ) -> None:
+        apply_stage(model, stage)
+        self.model, self.stage, self.batches = model, stage, batches
+        self.seed, self.accelerator = seed, accelerator
+        self.modes = [(module, module.training) for module in model.modules()]
+        groups = optimizer_groups(model, stage.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=stage.learning_rate, betas=stage.betas)
+        self.trained = [parameter for group in groups for parameter in group["params"]]
+        self.prepared, self.stepper = accelerator.prepare(model, self.optimizer)
+        self.meter = Throughput()
+
+    def fit(self, run: Run, start: int, hooks: _Hooks, progress: bool) -> None:
+        """Does the steps from `start` on, with rows of metrics, validations and checkpoints."""
+        total = self.stage.steps
+        with progress_bar(self.stage.name, total, progress, start) as advance:
+            for done in range(start + 1, total + 1):
+                values = self.step(done - 1)
+                last = done == total
+                save = last or done % hooks.save_every == 0
+                evaluate = hooks.eval_fn and (
+                    last or (hooks.eval_every and done % hooks.eval_every == 0)
+                )
+                note = ""
+                if save or evaluate or done % hooks.log_every == 0:
+                    row = {"step": done, **_numbers(values, done, self.accelerator)}
+                    row["speed"] = self.meter.report()
+                    self.meter.reset()
+                    if evaluate:
+                        row["eval"] = self.evaluate(hooks.eval_fn, done)
+                    run.log(row)
+                    if hooks.on_step is not None:
+                        hooks.on_step(done, row)
+                    self.restore_modes()
+                    note = f"loss {row['loss']:.3f}"
+                if save:
+                    run.save(self.model, self.stage.trainable, self.optimizer, done)
+                advance(note=note)
+
+    def step(self, step: int) -> dict[str, Any]:
+        """Does one optimiser step; returns the loss, its parts and the gradient's norm."""
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        with self.meter.waiting():
+            seed_everything(self.seed, step, rank, 0)
+            batch = self.batches(step * world + rank)
+        self.meter.add(batch)
+        with self.meter.computing():
+            seed_everything(self.seed, step, rank, 1)
+            learning_rate = self.stage.learning_rate_at(step)
+            for group in self.stepper.param_groups:
+                group["lr"] = learning_rate
+            if self.accelerator.device.type != "cpu":
+                batch = send_to_device(batch, self.accelerator.device)
+            loss, parts = _loss(self.prepared(batch), self.stage)
+            self.accelerator.backward(loss)
+            values = {"loss": loss, **parts, "learning_rate": learning_rate}
+            if self.stage.grad_clip is not None:
+                clip = self.accelerator.clip_grad_norm_
+                values["grad_norm"] = clip(self.trained, self.stage.grad_clip)
+            self.stepper.step()
+            self.stepper.zero_grad()
+            if self.accelerator.device.type == "cuda":
+                torch.cuda.synchronize()
+        return values
+
+    def evaluate(self, eval_fn: Callable, done: int) -> dict[str, float]:
+        """Calls a validation in eval mode, seeded, without gradients."""
+        seed_everything(self.seed, done, self.accelerator.process_index, 2)
+        self.model.eval()
+        with torch.no_grad():
+            return {name: float(value) for name, value in eval_fn(self.model).items()}
+
+    def restore_modes(self) -> None:
+        """Undoes `model.eval()` and `model.train()` of a validation, or of a sample in on_step."""
+        for module, training in self.modes:
+            module.training = training
+
+    def release(self) -> None:
+        """Takes off what accelerate put on the model, so that another training starts afresh."""
+        self.restore_modes()
+        for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
+            self.model.__dict__.pop(name, None)
+
+
+def optimizer_groups(model: nn.Module, weight_decay: float) -> list[dict]:
+    """Sorts the parameters that train: weight decay for those with two axes or more, else none.
+
+    As in LAVIS and CLIP: biases, norms and the temperature (no axis) are not pulled towards zero.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def _loss(output: Any, stage: Stage) -> tuple[torch.Tensor, dict]:
+    loss, parts = output if isinstance(output, tuple) else (output, {})
+    if not isinstance(loss, torch.Tensor) or loss.ndim:
+        shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
+        raise ValueError(
+            f"model(batch) has to give a scalar loss, or (loss, parts): it gave {shape}."
+        )
+    if not loss.requires_grad:
+        raise ValueError(
+            f"The loss depends on nothing that stage {stage.name!r} trains ({stage.trainable}): "
+            "check the list, or whether the batch uses those modules at all."
+        )
+    clash = _RESERVED & parts.keys()
+    if clash:
+        raise ValueError(f"The loss parts {sorted(clash)} use names of the loop: rename them.")
+    return loss, parts
+
+
+def _numbers(values: Mapping[str, Any], done: int, accelerator: Accelerator) -> dict[str, float]:
+    """Turns a step's values into numbers, means over processes; stops a run that went astray."""
+    numbers = {}
+    for name, value in values.items():
+        if isinstance(value, torch.Tensor):
+            value = value.detach().float()
+            if accelerator.num_processes > 1:
+                value = accelerator.reduce(value, reduction="mean")
+        numbers[name] = float(value)
+    bad = [name for name in ("loss", "grad_norm") if not math.isfinite(numbers.get(name, 0.0))]
+    if bad:
+        raise ValueError(
+            f"The {bad[0]} is {numbers[bad[0]]} at step {done}, and the run stops there: use a "
+            "smaller learning rate or a longer warm-up, and look at that batch."
+        )
+    return numbers
+
+
+def _check_accelerator(accelerator: Accelerator) -> None:
+    if accelerator.scaler is not None:
+        raise ValueError(
+            "Mixed precision fp16 keeps a loss scale that a run directory does not hold, so a "
+            "resumed run would differ: use mixed_precision='bf16' or 'no'."
+        )
+    if accelerator.gradient_accumulation_steps != 1:
+        raise ValueError(
+            f"gradient_accumulation_steps={accelerator.gradient_accumulation_steps} is not "
+            "supported here: use 1 and a larger batch or more processes."
+        )
