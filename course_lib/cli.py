@@ -1,0 +1,175 @@
+"""The console script `course`: each command in a few lines, its work in `course_lib/commands`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+# Before torch is imported: with another busy process, two threads cost many times one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from course_lib.errors import unknown_name_error
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+zoo_app = typer.Typer(no_args_is_help=True, help="Check or build the pretrained toy models.")
+app.add_typer(zoo_app, name="zoo")
+RECIPES = ("blip2",)
+SCALES = ("toy", "small", "a100")
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+def _check(kind: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise unknown_name_error(kind, name, known)
+
+
+def _print(found: dict, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(found))
+    else:
+        Console().print_json(json.dumps(found))
+
+
+@app.command()
+def doctor(json_: Json = False) -> None:
+    """Check this machine for what the course needs."""
+    from course_lib.commands.doctor import checks
+
+    rows = checks()
+    if json_:
+        print(json.dumps({"ok": all(row["ok"] for row in rows), "checks": rows}))
+    else:
+        table = Table("check", "found", "", "what to do")
+        for row in rows:
+            table.add_row(row["name"], row["found"], "✓" if row["ok"] else "✗", row["advice"])
+        Console().print(table)
+    if not all(row["ok"] for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    recipe: str,
+    stage: Annotated[str, typer.Option(help="1 or 2")] = "1",
+    scale: Annotated[str, typer.Option(help="toy, small or a100")] = "toy",
+    language: Annotated[str, typer.Option(help="frozen language model of stage 2")] = "opt",
+    init: Annotated[str, typer.Option(help="stage-1 run for stage 2; 'none' for random")] = "",
+    steps: Annotated[int | None, typer.Option(help="other number of steps")] = None,
+    out: Annotated[Path | None, typer.Option(help="run directory")] = None,
+    seed: int = 0,
+    resume: bool = False,
+) -> None:
+    """Train one stage of a recipe."""
+    _check("recipe", recipe, RECIPES)
+    _check("scale", scale, SCALES)
+    if scale != "toy":
+        raise ValueError(
+            f"Training at {scale!r} needs real data, which comes with a later notebook: "
+            "use --scale toy."
+        )
+    from course_lib.commands.blip2 import train_stage
+
+    first = Path("runs") / f"{recipe}-{scale}-stage1"
+    target = out or (first if stage == "1" else Path("runs") / f"{recipe}-{scale}-stage2-{language}")
+    start = init or (str(first) if first.exists() else "blip2-stage1")
+    rows = train_stage(
+        stage,
+        target,
+        language=language,
+        init=None if start == "none" or stage == "1" else start,
+        steps=steps,
+        seed=seed,
+        resume=resume,
+    )
+    Console(stderr=True).print(f"{target}: {rows[-1]['step']} steps, loss {rows[-1]['loss']:.3f}")
+
+
+@app.command()
+def evaluate(
+    run: str,
+    seed: Annotated[int, typer.Option(help="of the held-out scenes")] = 0,
+    n: Annotated[int, typer.Option(help="held-out scenes", min=10)] = 200,
+    split: Annotated[str, typer.Option(help="test or combos")] = "test",
+    json_: Json = False,
+) -> None:
+    """Measure a run directory or a zoo model on held-out scenes."""
+    _check("split", split, ("test", "combos"))
+    from course_lib.commands.blip2 import evaluate as measure
+
+    _print(measure(run, seed=seed, n=n, split=split), json_)
+
+
+@app.command()
+def chat(
+    run: str,
+    image: Annotated[Path, typer.Option(help="a picture")],
+    prompt: Annotated[str, typer.Option(help="a question, or 'describe'")],
+    json_: Json = False,
+) -> None:
+    """Ask a run about a picture."""
+    from course_lib.commands.chat import reply
+
+    found = reply(run, image, prompt)
+    if json_:
+        print(json.dumps(found))
+        return
+    print(found["answer"])
+    for note in found["notes"]:
+        Console(stderr=True).print(note)
+
+
+@zoo_app.command("build")
+def zoo_build(
+    names: Annotated[list[str] | None, typer.Argument(help="models; all where none is named")] = None,
+    json_: Json = False,
+) -> None:
+    """Train zoo models, or go on with their training, and write them with their cards."""
+    from course_lib.zoo.build import build
+    from course_lib.zoo.registry import builders
+
+    known = tuple(builders())
+    for name in names or known:
+        _check("zoo model", name, known)
+    cards = {name: build(name) for name in names or known}
+    _print(cards, json_)
+    if not all(card["passed"] for card in cards.values()):
+        raise typer.Exit(1)
+
+
+@zoo_app.command("check")
+def zoo_check(names: Annotated[list[str] | None, typer.Argument()] = None, json_: Json = False) -> None:
+    """Measure the gates of the zoo's models anew."""
+    from course_lib.zoo.check import check
+
+    found = check(names)
+    if json_:
+        print(json.dumps(found))
+    else:
+        table = Table("model", "measured", "score", "gate", "")
+        for name, row in found["models"].items():
+            for key, score in row["scores"].items():
+                gate = row["gates"][key]
+                table.add_row(name, key, f"{score:.3f}", f"{gate:.2f}", "✓" if score >= gate else "✗")
+        Console().print(table)
+    if not found["passed"]:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Runs the console script; what is refused becomes one sentence and exit code 1."""
+    try:
+        app()
+    except (ValueError, OSError) as error:
+        print(f"course: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("course: stopped; the same command with --resume goes on.", file=sys.stderr)
+        sys.exit(130)

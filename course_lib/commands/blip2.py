@@ -1,0 +1,219 @@
+"""BLIP-2 on the toy world from end to end: train a stage, open a run, evaluate it, ask it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from course_lib.backbones.tokenizers import build_tokenizer
+from course_lib.backbones.vision import VisionEncoder
+from course_lib.data.prompts import image_token_id, pad_rows
+from course_lib.data.toy import CACHE, ToyScenes, stage1_batch, stage2_batch
+from course_lib.errors import unknown_name_error
+from course_lib.evaluation.retrieval import r_at_1
+from course_lib.evaluation.toy import Answerer, evaluate_toy
+from course_lib.recipes import blip2
+from course_lib.recipes.blip2_stage1 import QFormerPretraining
+from course_lib.training.checkpoint import load_run, read_config
+from course_lib.training.loop import train
+from course_lib.vlm import VLM
+from course_lib.world.language import canonical_caption
+from course_lib.zoo.load import names, zoo_dir, zoo_language, zoo_vision
+
+TEXT_LENGTH = 64
+STAGES = ("1", "2")
+
+
+def find_run(run: str) -> Path:
+    """Returns the directory of a run: a path, or the name of a trained model of the zoo.
+
+    Raises:
+        ValueError: when it is neither, with the nearest zoo name.
+    """
+    path = Path(run)
+    if (path / "config.json").is_file():
+        return path
+    if run in names():
+        return zoo_dir(run)
+    raise unknown_name_error("run directory or zoo model", run, names())
+
+
+@dataclass
+class Opened:
+    """A run, rebuilt: its model, what it reads with, and its record."""
+
+    model: torch.nn.Module
+    encoder: VisionEncoder
+    tokenizer: PreTrainedTokenizerBase
+    config: dict
+
+
+def open_run(run: str | Path) -> Opened:
+    """Rebuilds the model of a BLIP-2 run at `toy` and loads its trained weights.
+
+    Raises:
+        ValueError: for a run of another recipe or scale, or damaged files.
+    """
+    path = find_run(str(run))
+    config = read_config(path, blip2.NAME)
+    if config.get("scale") != "toy":
+        raise ValueError(f"{run} was trained at {config.get('scale')!r}: only 'toy' runs here yet.")
+    encoder = zoo_vision(blip2.scale("toy").vision)
+    model, tokenizer = _build(config, encoder)
+    load_run(path, model, blip2.NAME)
+    return Opened(model.eval(), encoder, tokenizer, config)
+
+
+def _build(
+    config: dict, encoder: VisionEncoder | None, stage1: QFormerPretraining | None = None
+) -> tuple[torch.nn.Module, PreTrainedTokenizerBase]:
+    numbers, seed = blip2.scale("toy"), config.get("seed", 0)
+    if config["stage_number"] == "1":
+        tokenizer = build_tokenizer("bert", TEXT_LENGTH)
+        return blip2.build_stage1(numbers, encoder, tokenizer, tuple(config["losses"]), seed), tokenizer
+    language, tokenizer = zoo_language(numbers.languages[config["language"]])
+    head = None if stage1 is None else stage1.qformer
+    token = image_token_id(tokenizer)
+    return blip2.build_stage2(numbers, encoder, language, token, head, seed), tokenizer
+
+
+def train_stage(
+    stage: str,
+    out: Path,
+    *,
+    language: str = "opt",
+    init: str | None = None,
+    losses: tuple[str, ...] = ("itc", "itm", "itg"),
+    steps: int | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    progress: bool = True,
+) -> list[dict]:
+    """Trains one stage of BLIP-2 on toy scenes whose features are computed once.
+
+    Args:
+        stage: "1" or "2".
+        out: run directory.
+        language: "opt" or "t5" (stage 2).
+        init: run or zoo name of stage 1 (stage 2); None starts from a random Q-Former.
+        losses: which losses of stage 1.
+        steps: another number of steps than the recipe's.
+        seed: of initialisation and order.
+        resume: goes on with the run in `out`.
+        progress: shows a bar in terminals.
+
+    Returns:
+        The rows of metrics.
+
+    Raises:
+        ValueError: for an unknown stage, language or run, or a run that does not fit.
+    """
+    if stage not in STAGES:
+        raise unknown_name_error("stage", stage, STAGES)
+    numbers = blip2.scale("toy")
+    if language not in numbers.languages:
+        raise unknown_name_error("language model", language, numbers.languages)
+    settings = numbers.stage1 if stage == "1" else numbers.stage2
+    if steps is not None:
+        settings = replace(settings, steps=steps, warmup_steps=min(steps, settings.warmup_steps))
+    config = {"recipe": blip2.NAME, "scale": "toy", "stage_number": stage, "seed": seed}
+    config |= {"losses": list(losses)} if stage == "1" else {"language": language, "init": init}
+    inherited = open_run(init).model if stage == "2" and init else None
+    model, tokenizer = _build(config, None, inherited)
+    data = ToyScenes(numbers.num_scenes, seed, "train", zoo_vision(numbers.vision), CACHE)
+    if stage == "1":
+        batches = partial(stage1_batch, data, tokenizer, batch_size=settings.batch_size, seed=seed)
+    else:
+        batches = partial(
+            stage2_batch,
+            data,
+            tokenizer,
+            numbers.qformer.num_query_tokens,
+            model.language.is_encoder_decoder,
+            batch_size=settings.batch_size,
+            seed=seed,
+        )
+    return train(
+        model, settings, batches, out, seed=seed, config=config, resume=resume, progress=progress,
+        log_every=10,
+    )
+
+
+def answerer(opened: Opened, data: ToyScenes) -> Answerer:
+    """Returns what asks an opened stage-2 run about scenes.
+
+    Raises:
+        ValueError: for a run of stage 1, which has no language model.
+    """
+    if not isinstance(opened.model, VLM):
+        raise ValueError("A stage-1 run has no language model to answer with: give a stage-2 run.")
+    return Answerer(opened.model, opened.tokenizer, data)
+
+
+@torch.no_grad()
+def retrieval(opened: Opened, seed: int, split: str, count: int = 64) -> dict[str, float]:
+    """Measures ITC retrieval among `count` held-out scenes with pairwise different captions."""
+    data = ToyScenes(4 * count, seed, split, opened.encoder)
+    rows, seen = [], set()
+    for row, scene in enumerate(data.scenes):
+        text = canonical_caption(scene)
+        if text not in seen and len(rows) < count:
+            rows.append(row)
+            seen.add(text)
+    ids = opened.tokenizer([canonical_caption(data.scenes[row]) for row in rows]).input_ids
+    batch = {
+        **data.image_inputs(rows),
+        "input_ids": pad_rows(ids, opened.tokenizer.pad_token_id),
+        "attention_mask": pad_rows([[1] * len(row) for row in ids], 0),
+    }
+    similarity = opened.model.similarity(batch)
+    features = batch.pop("image_features")
+    matching = torch.stack(
+        [
+            opened.model.itm_logits({**batch, "image_features": one.expand(len(rows), -1, -1)})[:, 1]
+            for one in features
+        ]
+    )
+    scores = r_at_1(similarity)
+    return scores | {"r_at_1_itm": r_at_1(similarity, matching + similarity)["r_at_1"]}
+
+
+def evaluate(run: str, *, seed: int = 0, n: int = 200, split: str = "test") -> dict:
+    """Evaluates a run on held-out scenes.
+
+    Args:
+        run: run directory or zoo name, of stage 1 (retrieval) or stage 2 (captions, questions, and
+            the retrieval of the stage 1 that it was started from).
+        seed: of the held-out scenes.
+        n: scenes that are captioned, and questions of each type ÷ 2.
+        split: "test" or "combos".
+
+    Returns:
+        {recipe, scale, stage, split, seed, n, captions, vqa, retrieval}; a part that the run cannot
+        have is None.
+    """
+    opened = open_run(run)
+    config = opened.config
+    found = {key: config.get(key) for key in ("recipe", "scale")} | {"stage": config["stage_number"]}
+    found |= {"split": split, "seed": seed, "n": n, "captions": None, "vqa": None, "retrieval": None}
+    # Offset: a person's seed 0 must not be the scenes that any training or gate has used.
+    held_out = 10_000 + seed
+    if isinstance(opened.model, VLM):
+        data = ToyScenes(10 * n, held_out, split, opened.encoder)
+        found |= evaluate_toy(answerer(opened, data), max(2, n // 2), n, seed)
+        first = open_run(config["init"]) if config.get("init") else None
+    else:
+        first = opened
+    if first is not None:
+        found["retrieval"] = retrieval(first, held_out, split)
+    return found
+
+
+def settings_of(stage: str, scale: str) -> dict:
+    """Returns the numbers of a stage at a scale, as JSON-able values."""
+    numbers = blip2.scale(scale)
+    return asdict(numbers.stage1 if stage == "1" else numbers.stage2)

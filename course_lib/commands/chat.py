@@ -1,0 +1,81 @@
+"""One question about one picture, answered by a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from course_lib.commands.blip2 import Opened, open_run
+from course_lib.data.images import load_image, to_pixel_values
+from course_lib.data.prompts import (
+    blip2_prompt,
+    check_prompt,
+    describe_unknown_words,
+    generation_batch,
+)
+from course_lib.vlm import VLM
+from course_lib.world.draw import draw_scenes
+from course_lib.world.scene import IMAGE_SIZE, sample_scenes
+
+UNLIKE = "This picture is unlike the toy world: the toy model knows toy scenes only."
+FAR = 1.5
+
+
+def reply(run: str, image: str | Path, prompt: str, max_new_tokens: int = 48) -> dict:
+    """Answers a prompt about an image file.
+
+    Args:
+        run: run directory or zoo name of a stage-2 run.
+        image: path of a picture.
+        prompt: what a person typed; it becomes "question: … answer:" where it is a question, and
+            "describe" alone gives the caption.
+        max_new_tokens: most words of the answer.
+
+    Returns:
+        {answer, notes}: notes say which words the model does not know, and whether the picture is
+        unlike what it was trained on.
+
+    Raises:
+        ValueError: for a picture that is refused, an empty prompt, one beyond the context, or a run
+            without a language model.
+    """
+    picture = load_image(image)
+    opened = open_run(run)
+    if not isinstance(opened.model, VLM):
+        raise ValueError("A stage-1 run has no language model to answer with: give a stage-2 run.")
+    text = framed(prompt, opened.model.language.is_encoder_decoder)
+    queries = opened.model.vpg.head.config.num_query_tokens
+    ids = blip2_prompt(opened.tokenizer, text, queries)
+    check_prompt(opened.tokenizer, prompt, ids, opened.model.language.max_positions)
+    pixel_values = to_pixel_values([picture], IMAGE_SIZE)
+    batch = generation_batch(opened.tokenizer, [ids], opened.model.language.is_encoder_decoder)
+    batch["pixel_values"] = pixel_values
+    answer = opened.model.generate(batch, max_new_tokens=max_new_tokens)[0]
+    notes = describe_unknown_words(opened.tokenizer, prompt)
+    if distance(opened, pixel_values) > FAR:
+        notes.append(UNLIKE)
+    return {"answer": opened.tokenizer.decode(answer, skip_special_tokens=True), "notes": notes}
+
+
+def framed(prompt: str, short: bool) -> str:
+    """Puts a question into BLIP-2's wording; "describe" asks for the caption, without words."""
+    words = prompt.strip()
+    if words.lower().rstrip(".") in ("describe", "describe the picture", "caption"):
+        return ""
+    return f"question: {words} {'short answer:' if short else 'answer:'}"
+
+
+@torch.no_grad()
+def distance(opened: Opened, pixel_values: torch.Tensor) -> float:
+    """Measures how far a picture's features lie from toy scenes.
+
+    Returns:
+        Mean distance of each feature from its mean over 128 toy scenes, in deviations, divided by
+        the largest such number among these scenes: about 0.8 for a toy scene, more for others.
+    """
+    scenes = draw_scenes(sample_scenes(128, 3, "train"))
+    known = opened.encoder(to_pixel_values(list(scenes), IMAGE_SIZE))
+    mean, deviation = known.mean(0), known.std(0) + 1e-6
+    far = ((known - mean) / deviation).abs().mean((1, 2)).max()
+    return float(((opened.encoder(pixel_values)[0] - mean) / deviation).abs().mean() / far)

@@ -1,0 +1,105 @@
+"""Makes the zoo's models: trains, measures the gates, writes what ships.
+
+What ships is a directory that `from_pretrained` opens (float16 safetensors, loaded as float32), its
+tokenizer and a card. Training keeps checkpoints in a run directory, so a build that was stopped goes
+on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from course_lib.backbones.tokenizers import build_tokenizer
+from course_lib.errors import unknown_name_error
+from course_lib.training.loop import train
+from course_lib.zoo.paths import RUNS, model_dir
+from course_lib.zoo.registry import ZooEntry, builders
+
+
+def build(name: str, *, steps: int | None = None, resume: bool = True, progress: bool = True) -> dict:
+    """Trains one model of the zoo, or goes on with its training, and writes its directory.
+
+    Args:
+        name: a key of `builders()`.
+        steps: fewer steps than the entry says, for a trial; None takes the entry's.
+        resume: goes on from a checkpoint where there is one.
+        progress: shows a progress bar.
+
+    Returns:
+        The card: scores, gates, whether each is passed, steps, seed, seconds of CPU time.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    known = builders()
+    if name not in known:
+        raise unknown_name_error("zoo model", name, known)
+    entry = known[name]()
+    stage = entry.stage
+    if steps is not None:
+        stage = type(stage)(**{**vars(stage), "steps": steps, "warmup_steps": min(steps, stage.warmup_steps)})
+    module = entry.build()
+    run_dir = RUNS / f"zoo-{name}-{stage.steps}"
+    started = time.process_time()
+    train(
+        module,
+        stage,
+        entry.batch,
+        run_dir,
+        seed=entry.seed,
+        config={"recipe": f"zoo-{name}"},
+        resume=resume and run_dir.exists(),
+        progress=progress,
+        log_every=50,
+        save_every=500,
+    )
+    model = entry.model_of(module).eval()
+    return write(entry, model, seconds=time.process_time() - started)
+
+
+def write(entry: ZooEntry, model: torch.nn.Module, seconds: float) -> dict:
+    """Rounds a trained model to float16, measures it as it will be loaded, writes it with a card."""
+    target = model_dir(entry.name)
+    model.half().save_pretrained(target)
+    build_tokenizer(*entry.tokenizer).save_pretrained(target)
+    measured = entry.measure(model.float())
+    scores, gates = measured["scores"], measured["gates"]
+    card = {
+        "name": entry.name,
+        "summary": entry.summary,
+        "command": f"course zoo build {entry.name}",
+        "seed": entry.seed,
+        "data": entry.data,
+        "steps": entry.stage.steps,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "scores": {key: round(value, 4) for key, value in scores.items()},
+        "gates": gates,
+        "passed": all(scores[key] >= gate for key, gate in gates.items()),
+        "cpu_seconds": round(seconds),
+    }
+    (target / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    (target / "README.md").write_text(card_page(card), encoding="utf-8")
+    return card
+
+
+def card_page(card: dict) -> str:
+    """Writes a card as a page for people."""
+    rows = "\n".join(
+        f"| {key} | {value:.3f} | {card['gates'].get(key, '')} |"
+        for key, value in card["scores"].items()
+    )
+    return (
+        f"# {card['name']}\n\n{card['summary']}\n\n"
+        f"- made by: `{card['command']}` (seed {card['seed']}, {card['steps']} steps)\n"
+        f"- data: {card['data']}\n- parameters: {card['parameters']:,}\n\n"
+        f"| measured on unseen scenes | score | gate |\n|---|---|---|\n{rows}\n"
+    )
+
+
+def card_path(name: str) -> Path:
+    """Returns where the card of a zoo model lies."""
+    return model_dir(name) / "card.json"

@@ -1,0 +1,102 @@
+"""Which models the zoo holds, how each is built, trained and measured.
+
+One more model is one more entry of `builders()`: a function that builds it, the stage that trains
+it, the batch of a step, and the gate it has to pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from course_lib.training.stages import Stage
+
+
+@dataclass(frozen=True)
+class ZooEntry:
+    """How one model of the zoo is made.
+
+    Args:
+        name: its directory in the zoo.
+        summary: one sentence for the card.
+        build: makes the untrained training module; its transformers model is `model_of(module)`.
+        model_of: picks the model that `save_pretrained` writes.
+        tokenizer: family of its tokenizer and longest text, or None.
+        stage: steps, batch size and learning rate.
+        batch: step → batch, stateless.
+        measure: model → {"scores": …, "gates": …}.
+        seed: seed of initialisation and data.
+    """
+
+    name: str
+    summary: str
+    build: Callable[[], nn.Module]
+    model_of: Callable[[nn.Module], nn.Module]
+    tokenizer: tuple[str, int]
+    stage: Stage
+    batch: Callable[[int], Any]
+    measure: Callable[[nn.Module], dict]
+    seed: int = 0
+    data: str = "the toy world, split train"
+    extra: dict = field(default_factory=dict)
+
+
+def _clip() -> ZooEntry:
+    from course_lib.zoo import clip, probes
+
+    quadrant_steps, scene_steps = 3600, 2000
+    stage = Stage("clip", ("clip",), quadrant_steps + scene_steps, 256, 1e-3, warmup_steps=100)
+    return ZooEntry(
+        name="clip",
+        summary="A CLIP pair, 48 × 48 pixels in patches of 8, trained contrastively on scenes.",
+        build=lambda: clip.CLIPPretraining(clip.build_clip()),
+        model_of=lambda module: module.clip,
+        tokenizer=("clip", clip.TEXT_LENGTH),
+        stage=stage,
+        batch=lambda step: clip.clip_step_batch(0, step, quadrant_steps),
+        measure=probes.measure_clip,
+    )
+
+
+def _opt() -> ZooEntry:
+    from course_lib.backbones.tokenizers import build_tokenizer
+    from course_lib.zoo import gates, lm
+
+    tokenizer = build_tokenizer("opt", lm.CONTEXT)
+    stage = Stage("opt", ("model",), 4000, lm.BATCH_SIZE, 1e-3, warmup_steps=200)
+    return ZooEntry(
+        name="opt",
+        summary="A decoder-only language model (OPT) that reads a scene in words.",
+        build=lambda: lm.CausalPretraining(lm.build_opt()),
+        model_of=lambda module: module.model,
+        tokenizer=("opt", lm.CONTEXT),
+        stage=stage,
+        batch=lambda step: lm.causal_batch(tokenizer, 0, step, lm.things_at(step, stage.steps)),
+        measure=lambda model: gates.measure_lm(model, tokenizer),
+    )
+
+
+def _t5() -> ZooEntry:
+    from course_lib.backbones.tokenizers import build_tokenizer
+    from course_lib.zoo import gates, lm
+
+    tokenizer = build_tokenizer("t5", lm.CONTEXT)
+    stage = Stage("t5", ("model",), 4000, lm.BATCH_SIZE, 1e-3, warmup_steps=200)
+    return ZooEntry(
+        name="t5",
+        summary="An encoder-decoder language model (T5) that reads a scene in words.",
+        build=lambda: lm.Seq2SeqPretraining(lm.build_t5()),
+        model_of=lambda module: module.model,
+        tokenizer=("t5", lm.CONTEXT),
+        stage=stage,
+        batch=lambda step: lm.seq2seq_batch(tokenizer, 0, step, lm.things_at(step, stage.steps)),
+        measure=lambda model: gates.measure_lm(model, tokenizer),
+    )
+
+
+def builders() -> dict[str, Callable[[], ZooEntry]]:
+    """Returns the backbones of the zoo, by name, in the order in which they are made."""
+    return {"clip": _clip, "opt": _opt, "t5": _t5}
