@@ -2,7 +2,7 @@
 
 Every model of the course is one sentence:
 
-    image -> VPG (vision encoder + head) -> Q visual tokens -> projector -> LLM width -> fusion -> LLM
+    image -> VPG (encoder + head) -> Q visual tokens -> projector -> LLM width -> fusion -> LLM
 
 Letters of shapes, the same in every file: in comments, in docstrings, and in names where it helps.
 

@@ -63,6 +63,7 @@ def train(
     language: Annotated[str, typer.Option(help="frozen language model of stage 2")] = "opt",
     init: Annotated[str, typer.Option(help="stage-1 run for stage 2; 'none' for random")] = "",
     steps: Annotated[int | None, typer.Option(help="other number of steps")] = None,
+    scenes: Annotated[int | None, typer.Option(help="other number of training scenes")] = None,
     out: Annotated[Path | None, typer.Option(help="run directory")] = None,
     seed: int = 0,
     resume: bool = False,
@@ -78,7 +79,9 @@ def train(
     from course_lib.commands.blip2 import train_stage
 
     first = Path("runs") / f"{recipe}-{scale}-stage1"
-    target = out or (first if stage == "1" else Path("runs") / f"{recipe}-{scale}-stage2-{language}")
+    target = out or (
+        first if stage == "1" else Path("runs") / f"{recipe}-{scale}-stage2-{language}"
+    )
     start = init or (str(first) if first.exists() else "blip2-stage1")
     rows = train_stage(
         stage,
@@ -86,6 +89,7 @@ def train(
         language=language,
         init=None if start == "none" or stage == "1" else start,
         steps=steps,
+        scenes=scenes,
         seed=seed,
         resume=resume,
     )
@@ -128,7 +132,9 @@ def chat(
 
 @zoo_app.command("build")
 def zoo_build(
-    names: Annotated[list[str] | None, typer.Argument(help="models; all where none is named")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="models; all where none is named")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Train zoo models, or go on with their training, and write them with their cards."""
@@ -145,7 +151,9 @@ def zoo_build(
 
 
 @zoo_app.command("check")
-def zoo_check(names: Annotated[list[str] | None, typer.Argument()] = None, json_: Json = False) -> None:
+def zoo_check(
+    names: Annotated[list[str] | None, typer.Argument()] = None, json_: Json = False
+) -> None:
     """Measure the gates of the zoo's models anew."""
     from course_lib.zoo.check import check
 
@@ -157,7 +165,9 @@ def zoo_check(names: Annotated[list[str] | None, typer.Argument()] = None, json_
         for name, row in found["models"].items():
             for key, score in row["scores"].items():
                 gate = row["gates"][key]
-                table.add_row(name, key, f"{score:.3f}", f"{gate:.2f}", "✓" if score >= gate else "✗")
+                table.add_row(
+                    name, key, f"{score:.3f}", f"{gate:.2f}", "✓" if score >= gate else "✗"
+                )
         Console().print(table)
     if not found["passed"]:
         raise typer.Exit(1)

@@ -40,7 +40,7 @@ def caption_file(scenes: list[Scene]) -> dict:
 
 
 def instance_file(scenes: list[Scene]) -> dict:
-    """Returns COCO's instances file: a box in pixels a thing; colour, size and place are extra keys."""
+    """Returns COCO's instances file: a box a thing, in pixels; attributes as extra keys."""
     annotations = []
     for index, scene in enumerate(scenes):
         for thing in scene.things:
@@ -54,7 +54,11 @@ def instance_file(scenes: list[Scene]) -> dict:
                     "area": width * height,
                     "iscrowd": 0,
                     "segmentation": [],
-                    "attributes": {"colour": thing.colour, "size": thing.size, "place": thing.place},
+                    "attributes": {
+                        "colour": thing.colour,
+                        "size": thing.size,
+                        "place": thing.place,
+                    },
                 }
             )
     categories = [

@@ -4,6 +4,8 @@ Letters: B images, N patches, E vision width.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -162,6 +164,22 @@ def read_config(name_or_dir: str | Path):
         ) from error
 
 
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keeps transformers from printing bars and reports; real trouble is raised by `read_model`."""
+    from transformers.utils import logging
+
+    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
 def read_model(model_class: type, name_or_dir: str | Path, dtype: torch.dtype) -> nn.Module:
     """Reads the weights of a transformers model from safetensors.
 
@@ -169,9 +187,10 @@ def read_model(model_class: type, name_or_dir: str | Path, dtype: torch.dtype) -
         ValueError: when the weights are missing, cut short, or not complete.
     """
     try:
-        model, report = model_class.from_pretrained(
-            str(name_or_dir), dtype=dtype, use_safetensors=True, output_loading_info=True
-        )
+        with quiet_transformers():
+            model, report = model_class.from_pretrained(
+                str(name_or_dir), dtype=dtype, use_safetensors=True, output_loading_info=True
+            )
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -74,7 +75,9 @@ def _build(
     numbers, seed = blip2.scale("toy"), config.get("seed", 0)
     if config["stage_number"] == "1":
         tokenizer = build_tokenizer("bert", TEXT_LENGTH)
-        return blip2.build_stage1(numbers, encoder, tokenizer, tuple(config["losses"]), seed), tokenizer
+        return blip2.build_stage1(
+            numbers, encoder, tokenizer, tuple(config["losses"]), seed
+        ), tokenizer
     language, tokenizer = zoo_language(numbers.languages[config["language"]])
     head = None if stage1 is None else stage1.qformer
     token = image_token_id(tokenizer)
@@ -89,6 +92,7 @@ def train_stage(
     init: str | None = None,
     losses: tuple[str, ...] = ("itc", "itm", "itg"),
     steps: int | None = None,
+    scenes: int | None = None,
     seed: int = 0,
     resume: bool = False,
     progress: bool = True,
@@ -102,6 +106,7 @@ def train_stage(
         init: run or zoo name of stage 1 (stage 2); None starts from a random Q-Former.
         losses: which losses of stage 1.
         steps: another number of steps than the recipe's.
+        scenes: another number of training scenes than the recipe's.
         seed: of initialisation and order.
         resume: goes on with the run in `out`.
         progress: shows a bar in terminals.
@@ -121,26 +126,31 @@ def train_stage(
     if steps is not None:
         settings = replace(settings, steps=steps, warmup_steps=min(steps, settings.warmup_steps))
     config = {"recipe": blip2.NAME, "scale": "toy", "stage_number": stage, "seed": seed}
+    count = numbers.num_scenes if scenes is None else scenes
+    config["scenes"] = count
     config |= {"losses": list(losses)} if stage == "1" else {"language": language, "init": init}
     inherited = open_run(init).model if stage == "2" and init else None
     model, tokenizer = _build(config, None, inherited)
-    data = ToyScenes(numbers.num_scenes, seed, "train", zoo_vision(numbers.vision), CACHE)
-    if stage == "1":
-        batches = partial(stage1_batch, data, tokenizer, batch_size=settings.batch_size, seed=seed)
-    else:
-        batches = partial(
-            stage2_batch,
-            data,
-            tokenizer,
-            numbers.qformer.num_query_tokens,
-            model.language.is_encoder_decoder,
-            batch_size=settings.batch_size,
-            seed=seed,
-        )
-    return train(
-        model, settings, batches, out, seed=seed, config=config, resume=resume, progress=progress,
-        log_every=10,
-    )
+    data = ToyScenes(count, seed, "train", zoo_vision(numbers.vision), CACHE)
+    batches = _batches(model, tokenizer, data, settings.batch_size, seed)
+    kept = {"config": config, "resume": resume, "progress": progress, "log_every": 10}
+    return train(model, settings, batches, out, seed=seed, **kept)
+
+
+def _batches(
+    model: torch.nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    data: ToyScenes,
+    batch_size: int,
+    seed: int,
+) -> Callable[[int], dict]:
+    """Returns step → batch for the stage that the model is of."""
+    settings = {"batch_size": batch_size, "seed": seed}
+    if not isinstance(model, VLM):
+        return partial(stage1_batch, data, tokenizer, **settings)
+    queries = model.vpg.head.config.num_query_tokens
+    encoder_decoder = model.language.is_encoder_decoder
+    return partial(stage2_batch, data, tokenizer, queries, encoder_decoder, **settings)
 
 
 def answerer(opened: Opened, data: ToyScenes) -> Answerer:
@@ -174,7 +184,9 @@ def retrieval(opened: Opened, seed: int, split: str, count: int = 64) -> dict[st
     features = batch.pop("image_features")
     matching = torch.stack(
         [
-            opened.model.itm_logits({**batch, "image_features": one.expand(len(rows), -1, -1)})[:, 1]
+            opened.model.itm_logits({**batch, "image_features": one.expand(len(rows), -1, -1)})[
+                :, 1
+            ]
             for one in features
         ]
     )
@@ -198,8 +210,17 @@ def evaluate(run: str, *, seed: int = 0, n: int = 200, split: str = "test") -> d
     """
     opened = open_run(run)
     config = opened.config
-    found = {key: config.get(key) for key in ("recipe", "scale")} | {"stage": config["stage_number"]}
-    found |= {"split": split, "seed": seed, "n": n, "captions": None, "vqa": None, "retrieval": None}
+    found = {key: config.get(key) for key in ("recipe", "scale")} | {
+        "stage": config["stage_number"]
+    }
+    found |= {
+        "split": split,
+        "seed": seed,
+        "n": n,
+        "captions": None,
+        "vqa": None,
+        "retrieval": None,
+    }
     # Offset: a person's seed 0 must not be the scenes that any training or gate has used.
     held_out = 10_000 + seed
     if isinstance(opened.model, VLM):

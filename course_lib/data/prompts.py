@@ -74,9 +74,7 @@ def pad_rows(rows: list[list[int]], value: int, left: bool = False) -> torch.Ten
     """Pads rows of ids to a (B, longest) tensor, on the right or on the left."""
     longest = max(len(row) for row in rows)
     gaps = [[value] * (longest - len(row)) for row in rows]
-    padded = [
-        gap + row if left else row + gap for row, gap in zip(rows, gaps, strict=True)
-    ]
+    padded = [gap + row if left else row + gap for row, gap in zip(rows, gaps, strict=True)]
     return torch.tensor(padded)
 
 

@@ -49,7 +49,10 @@ class ToyScenes:
         self.features: Features | torch.Tensor
         if cache is None:
             self.features = torch.cat(
-                [self._encode(list(part)) for part in np.array_split(np.arange(count), count // 256 + 1)]
+                [
+                    self._encode(list(part))
+                    for part in np.array_split(np.arange(count), count // 256 + 1)
+                ]
             )
         else:
             store = FeatureCache(cache, encoder.fingerprint(), encoder.layer, "clip-48")

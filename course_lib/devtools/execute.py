@@ -48,6 +48,7 @@ def run_notebook(path: Path, on_cell: OnCell | None = None) -> nbformat.Notebook
     notebook = nbformat.read(path, as_version=4)
     total = sum(cell.cell_type == "code" for cell in notebook.cells)
     done: list[int] = []
+    interrupted: list[bool] = []
 
     def count(cell, cell_index, **_):
         done.append(cell_index)
@@ -62,7 +63,8 @@ def run_notebook(path: Path, on_cell: OnCell | None = None) -> nbformat.Notebook
         store_widget_state=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
-        on_cell_start=_let_ctrl_c_through,
+        extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+        on_cell_start=lambda **_: _watch_for_ctrl_c(interrupted),
         on_cell_executed=count,
     )
     try:
@@ -70,17 +72,27 @@ def run_notebook(path: Path, on_cell: OnCell | None = None) -> nbformat.Notebook
     except CellExecutionError as error:
         where = f"{path.name}, code cell {len(done)} of {total}"
         raise NotebookFailed(f"{where} raised {error.ename}: {error.evalue}\n{error}") from None
-    except (CellTimeoutError, DeadKernelError) as error:
+    except (CellTimeoutError, DeadKernelError, asyncio.CancelledError) as error:
+        if interrupted:
+            raise KeyboardInterrupt from None
         where = f"{path.name}, code cell {len(done) + 1} of {total}"
         raise NotebookFailed(f"{where} did not end: {error}") from None
     return clean(notebook)
 
 
-def _let_ctrl_c_through(**_) -> None:
-    # nbclient takes the signal for itself and then reports a dead kernel; the kernel is still shut
-    # down without that, at exit.
-    with contextlib.suppress(NotImplementedError):
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+def _watch_for_ctrl_c(interrupted: list[bool]) -> None:
+    """Notes a Ctrl-C and cancels the run, which shuts its kernel down in order.
+
+    nbclient would take the signal for itself and report a dead kernel.
+    """
+    task = asyncio.current_task()
+
+    def stop() -> None:
+        interrupted.append(True)
+        task.cancel()
+
+    with contextlib.suppress(NotImplementedError, RuntimeError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop)
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -1,4 +1,4 @@
-"""How well a vision–language model sees the toy world: captions and questions on held-out scenes."""
+"""How well a model sees the toy world: captions and questions on held-out scenes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,11 @@ class Answerer:
         return self.write([prompt] * len(rows), rows)
 
     def answers(
-        self, rows: list[int], questions: list[str], images: bool = True, context: list[str] | None = None
+        self,
+        rows: list[int],
+        questions: list[str],
+        images: bool = True,
+        context: list[str] | None = None,
     ) -> list[str]:
         """Returns the answers to questions.
 

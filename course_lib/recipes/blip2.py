@@ -84,7 +84,7 @@ def _small() -> Scale:
 
 
 def _a100() -> Scale:
-    """The paper's ViT-L recipe (section 3.4): batches of all 16 GPUs together, steps, learning rate.
+    """The paper's ViT-L recipe (section 3.4); batches are those of all 16 GPUs together.
 
     The released configuration differs: 10 epochs on COCO and Visual Genome alone, beta2 0.999,
     batches of 1,600 and 1,024 (LAVIS, projects/blip2/train).
@@ -95,7 +95,13 @@ def _a100() -> Scale:
         qformer=QFormerConfig(encoder_hidden_size=1024),
         stage1=Stage("stage1", ("vpg.head", "heads"), 250_000, 2320, 1e-4, warmup_steps=2_000),
         stage2=Stage(
-            "stage2", STAGE2_TRAINABLE, 80_000, 1920, 1e-4, warmup_steps=2_000, min_learning_rate=5e-5
+            "stage2",
+            STAGE2_TRAINABLE,
+            80_000,
+            1920,
+            1e-4,
+            warmup_steps=2_000,
+            min_learning_rate=5e-5,
         ),
     )
 

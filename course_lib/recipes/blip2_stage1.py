@@ -176,9 +176,7 @@ class QFormerPretraining(nn.Module):
         """
         return self._match(self._features(batch), *_text(batch))
 
-    def _match(
-        self, features: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor
-    ) -> torch.Tensor:
+    def _match(self, features: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         hidden = self.qformer(features, ids, mask)[:, : self.qformer.config.num_query_tokens]
         return self.heads.itm_head(hidden).mean(dim=1)
 
@@ -208,9 +206,7 @@ class QFormerPretraining(nn.Module):
         logits = self._match(features[images], ids[texts], mask[texts])
         return itm_loss(logits, (torch.arange(len(logits), device=ids.device) < len(ids)).long())
 
-    def itg_states(
-        self, ids: torch.Tensor, mask: torch.Tensor, cache: list
-    ) -> torch.Tensor:
+    def itg_states(self, ids: torch.Tensor, mask: torch.Tensor, cache: list) -> torch.Tensor:
         """Runs text behind the queries, with [DEC] in the place of [CLS]: states (B, T, H)."""
         written = ids.clone()
         written[:, 0] = self.bos_token_id

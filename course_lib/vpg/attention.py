@@ -36,6 +36,13 @@ def attention_weights(
     return scores.softmax(dim=-1)
 
 
+def _project(linear: nn.Linear, states: torch.Tensor, norm: nn.LayerNorm | None) -> torch.Tensor:
+    if norm is None:
+        return linear(states)
+    weight, bias = linear.weight * norm.weight, F.linear(norm.bias, linear.weight, linear.bias)
+    return F.linear(states, weight, bias)
+
+
 class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention in several heads, with the projection that mixes them again.
 
@@ -66,9 +73,19 @@ class MultiHeadAttention(nn.Module):
         self.v_proj = nn.Linear(kv_dim, query_dim)
         self.out_proj = nn.Linear(query_dim, query_dim)
 
-    def project_kv(self, states: torch.Tensor) -> KeyValue:
-        """Computes keys and values of (B, Tk, kv_dim): two tensors (B, H, Tk, K), worth keeping."""
-        key, value = self.k_proj(states), self.v_proj(states)
+    def project_kv(self, states: torch.Tensor, norm: nn.LayerNorm | None = None) -> KeyValue:
+        """Computes keys and values.
+
+        Args:
+            states: (B, Tk, kv_dim).
+            norm: a norm whose weight and bias `states` still lack. They are multiplied into the
+                projections: W (w * x + b) = (W * w) x + W b. States of a frozen encoder then need
+                no gradient, and the norm trains for almost nothing.
+
+        Returns:
+            Two tensors (B, H, Tk, K), worth keeping.
+        """
+        key, value = _project(self.k_proj, states, norm), _project(self.v_proj, states, norm)
         return split_heads(key, self.num_heads), split_heads(value, self.num_heads)
 
     def attend(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from course_lib.vpg.attention import KeyValue
 from course_lib.vpg.masks import make_mask
@@ -214,11 +215,14 @@ class QFormer(nn.Module):
         cache: list[KeyValue] | None = None,
     ) -> tuple[torch.Tensor, list[KeyValue]]:
         hidden = self.embedding_dropout(self.embedding_norm(hidden))
-        image = None if image_features is None else self.ln_vision(image_features)
+        image, norm = image_features, self.ln_vision
+        if image is not None:
+            # Without weight and bias: the layers apply these where it costs least.
+            image = F.layer_norm(image, norm.normalized_shape, eps=norm.eps)
         mask = None if mask is None else mask[:, None]
         kept = []
         for layer, past in zip(self.layers, cache or [None] * len(self.layers), strict=True):
-            hidden, own = layer(hidden, queries, image, mask, past)
+            hidden, own = layer(hidden, queries, image, norm, mask, past)
             kept.append(own)
         return hidden, kept
 

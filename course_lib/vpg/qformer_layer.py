@@ -67,6 +67,7 @@ class QFormerLayer(nn.Module):
         hidden: torch.Tensor,
         num_queries: int,
         image: torch.Tensor | None = None,
+        image_norm: nn.LayerNorm | None = None,
         mask: torch.Tensor | None = None,
         past: KeyValue | None = None,
     ) -> tuple[torch.Tensor, KeyValue]:
@@ -75,7 +76,8 @@ class QFormerLayer(nn.Module):
         Args:
             hidden: (B, S, H), queries first; (1, Q, H) for queries that are still the same.
             num_queries: Q; 0 for text alone.
-            image: (B, N, E) normalised patch features; needed when Q > 0.
+            image: (B, N, E) patch features of mean 0 and variance 1; needed when Q > 0.
+            image_norm: the norm whose weight and bias they still lack (see `project_kv`).
             mask: True = may attend, (B or 1, 1, S, past + S); None = everything.
             past: keys and values (B, heads, past, K) that come before this sequence.
 
@@ -93,7 +95,8 @@ class QFormerLayer(nn.Module):
             return self.text_ffn(hidden), own
         queries, text = hidden[:, :num_queries], hidden[:, num_queries:]
         if self.cross_attention is not None:
-            seen = self.cross_attention(queries, image)
+            patches = self.cross_attention.project_kv(image, image_norm)
+            seen = self.cross_attention.attend(queries, patches)
             queries = self.cross_attention_norm(queries + self.dropout(seen))
         queries = self.query_ffn(queries)
         if text.shape[1] == 0:

@@ -113,12 +113,14 @@ def several_scenes(rng: np.random.Generator, split: str) -> list[Piece]:
         if [getattr(s.things[0], field) for s in scenes].count(value) == 1 and rng.random() < 0.6:
             pieces += answered(f"which picture has a {form.format(value)}?", ORDINALS[index])
         else:
-            pieces += answered(f"what {field} is the thing in the {ORDINALS[index]} picture?", value)
+            pieces += answered(
+                f"what {field} is the thing in the {ORDINALS[index]} picture?", value
+            )
     return pieces
 
 
 def symbol_episode(rng: np.random.Generator, split: str) -> list[Piece]:
-    """Few-shot binding: two symbols mean two kinds for one document; from shot two on they count."""
+    """Few-shot binding: two symbols mean two kinds; each counts from its second shot on."""
     first, second = rng.choice(symbols(), size=2, replace=False)
     kinds = rng.choice(KINDS, size=2, replace=False)
     meaning = dict(zip(kinds, (first, second), strict=True))
@@ -134,7 +136,7 @@ def symbol_episode(rng: np.random.Generator, split: str) -> list[Piece]:
 
 
 def knowledge(rng: np.random.Generator) -> list[Piece]:
-    """Questions without a scene: what is odd, which number is larger, how many sides a shape has."""
+    """Questions without a scene: what is odd, which number is larger, how many sides."""
     pieces = [Piece("", "bos")]
     for _ in range(5):
         which = int(rng.integers(4))
@@ -168,5 +170,7 @@ def document(rng: np.random.Generator, max_things: int = 3, split: str = "train"
         return symbol_episode(rng, split)
     if which < 0.18:
         return several_scenes(rng, split)
-    scene = sample_scene(rng, "combos" if rng.random() < 0.1 else split, int(rng.integers(1, max_things + 1)))
+    scene = sample_scene(
+        rng, "combos" if rng.random() < 0.1 else split, int(rng.integers(1, max_things + 1))
+    )
     return dialogue(scene, rng) if which < 0.28 else scene_document(scene, rng)

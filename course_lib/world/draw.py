@@ -43,7 +43,11 @@ def _polygon(kind: str, width: int) -> list[tuple[float, float]]:
         low, high = 0.08 * width, 0.92 * width
         return [(low, low), (high, low), (high, high), (low, high)]
     if kind == "triangle":
-        return [(0.5 * width, 0.04 * width), (0.98 * width, 0.94 * width), (0.02 * width, 0.94 * width)]
+        return [
+            (0.5 * width, 0.04 * width),
+            (0.98 * width, 0.94 * width),
+            (0.02 * width, 0.94 * width),
+        ]
     corners = []
     for i in range(10):
         radius = width * (0.5 if i % 2 == 0 else 0.2)

@@ -11,7 +11,19 @@ import numpy as np
 
 from course_lib.world.scene import KINDS, PLACES, Scene, Thing
 
-NUMBER_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+NUMBER_WORDS = (
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+)
 
 
 def join(parts: list[str]) -> str:
@@ -29,6 +41,10 @@ def phrase(thing: Thing) -> str:
     return f"a {thing.size} {thing.colour} {thing.kind} at {thing.place}"
 
 
+def _brief(thing: Thing) -> str:
+    return f"{article(thing.colour)} {thing.kind}"
+
+
 def canonical_caption(scene: Scene) -> str:
     """Returns the caption that names every thing with size, colour, kind and place, in order."""
     return join([phrase(thing) for thing in scene.things]) + "."
@@ -42,9 +58,9 @@ def captions(scene: Scene) -> list[str]:
     return [
         canonical_caption(scene),
         join([f"at {t.place} there is a {t.size} {t.colour} {t.kind}" for t in things]) + ".",
-        f"the picture shows {join([f'{article(t.colour)} {t.kind} at {t.place}' for t in things])}.",
+        f"the picture shows {join([_brief(t) + f' at {t.place}' for t in things])}.",
         f"{count} {noun}: {join([f'a {t.size} {t.colour} {t.kind}' for t in things])}.",
-        f"{join([f'{article(t.colour)} {t.kind}' for t in things])}.",
+        f"{join([_brief(t) for t in things])}.",
     ]
 
 

@@ -100,18 +100,14 @@ def _parity(scene: Scene, rng: np.random.Generator) -> Question | None:
     thing = _pick(rng, [thing for thing in scene.things if thing.is_digit])
     if thing is None:
         return None
-    return Question(
-        "parity", f"is the number at {thing.place} odd or even?", parity(thing.kind)
-    )
+    return Question("parity", f"is the number at {thing.place} odd or even?", parity(thing.kind))
 
 
 def _sides(scene: Scene, rng: np.random.Generator) -> Question | None:
     thing = _pick(rng, [thing for thing in scene.things if not thing.is_digit])
     if thing is None:
         return None
-    return Question(
-        "sides", f"how many sides has the thing at {thing.place}?", SIDES[thing.kind]
-    )
+    return Question("sides", f"how many sides has the thing at {thing.place}?", SIDES[thing.kind])
 
 
 MAKERS: dict[str, Maker] = {

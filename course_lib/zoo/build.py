@@ -1,8 +1,8 @@
 """Makes the zoo's models: trains, measures the gates, writes what ships.
 
 What ships is a directory that `from_pretrained` opens (float16 safetensors, loaded as float32), its
-tokenizer and a card. Training keeps checkpoints in a run directory, so a build that was stopped goes
-on where it was.
+tokenizer and a card. Training keeps checkpoints in a run directory, so a build that was stopped
+goes on where it was.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from course_lib.zoo.paths import RUNS, model_dir
 from course_lib.zoo.registry import ZooEntry, builders
 
 
-def build(name: str, *, steps: int | None = None, resume: bool = True, progress: bool = True) -> dict:
+def build(
+    name: str, *, steps: int | None = None, resume: bool = True, progress: bool = True
+) -> dict:
     """Trains one model of the zoo, or goes on with its training, and writes its directory.
 
     Args:
@@ -41,7 +43,9 @@ def build(name: str, *, steps: int | None = None, resume: bool = True, progress:
     entry = known[name]()
     stage = entry.stage
     if steps is not None:
-        stage = type(stage)(**{**vars(stage), "steps": steps, "warmup_steps": min(steps, stage.warmup_steps)})
+        stage = type(stage)(
+            **{**vars(stage), "steps": steps, "warmup_steps": min(steps, stage.warmup_steps)}
+        )
     module = entry.build()
     run_dir = RUNS / f"zoo-{name}-{stage.steps}"
     started = time.process_time()
@@ -62,7 +66,7 @@ def build(name: str, *, steps: int | None = None, resume: bool = True, progress:
 
 
 def write(entry: ZooEntry, model: torch.nn.Module, seconds: float) -> dict:
-    """Rounds a trained model to float16, measures it as it will be loaded, writes it with a card."""
+    """Rounds a model to float16, measures it as it will be loaded, writes it with a card."""
     target = model_dir(entry.name)
     model.half().save_pretrained(target)
     build_tokenizer(*entry.tokenizer).save_pretrained(target)

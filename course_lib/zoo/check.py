@@ -33,4 +33,7 @@ def check(wanted: list[str] | None = None) -> dict:
         measured = known[name]().measure(read_model(model_class, path, torch.float32))
         passed = all(measured["scores"][key] >= gate for key, gate in measured["gates"].items())
         models[name] = {**measured, "passed": passed}
-    return {"passed": bool(models) and all(row["passed"] for row in models.values()), "models": models}
+    return {
+        "passed": bool(models) and all(row["passed"] for row in models.values()),
+        "models": models,
+    }

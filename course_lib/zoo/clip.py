@@ -1,8 +1,8 @@
 """The zoo's image encoder: a CLIP pair trained from scratch, contrastively, on scenes and captions.
 
 What decided: with random batches the digits stay unread (51 % by a linear probe after 1,500
-steps), since colour and place already tell the pairs of a batch apart. Batches of scenes that differ
-in one attribute, and first steps on single quadrants, are what makes the digits visible.
+steps), since colour and place already tell the pairs of a batch apart. Scenes that differ in one
+attribute, and first steps on single quadrants, are what makes the digits visible.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def build_clip(patch_size: int = 8, width: int = 128, layers: int = 5, seed: int
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=width)
+    config = CLIPConfig(
+        text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=width
+    )
     model = CLIPModel(config)
     for module in model.modules():
         if isinstance(module, (nn.Linear, nn.Conv2d)):

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from course_lib.data.images import to_pixel_values
 from course_lib.world.draw import draw_scenes
 from course_lib.world.language import canonical_caption, captions
 from course_lib.world.scene import (
@@ -28,16 +29,6 @@ from course_lib.world.scene import (
     make_thing,
     sample_scene,
 )
-
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
-
-
-def to_pixel_values(images: np.ndarray) -> torch.Tensor:
-    """Normalises uint8 images (B, 48, 48, 3) with CLIP's mean and deviation to (B, 3, 48, 48)."""
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (MEAN, STD))
-    return (pixels - mean) / std
 
 
 def warp(pixel_values: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -134,7 +125,7 @@ def clip_batch(seed: int, step: int, phase: str, batch_size: int) -> dict:
     quadrant = torch.tensor([PLACES.index(scene.things[0].place) for scene in scenes])
     keys = np.asarray(names)
     return {
-        "pixel_values": warp(to_pixel_values(draw_scenes(scenes)), generator),
+        "pixel_values": warp(to_pixel_values(draw_scenes(scenes), IMAGE_SIZE), generator),
         "texts": texts,
         "quadrant": quadrant if phase == "quadrant" else None,
         "same": torch.from_numpy(keys[:, None] == keys[None, :]),

@@ -156,10 +156,12 @@ def seq2seq_row(
     if len(said) > 5 and rng.random() < 0.3:
         cut = int(rng.integers(1, len(said) - 1))
         read, said = read + said[:cut], said[cut:]
-    return read + [tokenizer.eos_token_id], said + [tokenizer.eos_token_id]
+    return [*read, tokenizer.eos_token_id], [*said, tokenizer.eos_token_id]
 
 
-def seq2seq_batch(tokenizer: PreTrainedTokenizerFast, seed: int, step: int, max_things: int) -> dict:
+def seq2seq_batch(
+    tokenizer: PreTrainedTokenizerFast, seed: int, step: int, max_things: int
+) -> dict:
     """Makes the batch of a step for an encoder-decoder."""
     rng = np.random.default_rng((seed, step))
     rows = []

@@ -12,10 +12,10 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from transformers import CLIPModel
 
+from course_lib.data.images import to_pixel_values
 from course_lib.world.draw import draw_scenes
-from course_lib.world.scene import PLACES, Scene, Thing, sample_scenes
+from course_lib.world.scene import IMAGE_SIZE, PLACES, Scene, Thing, sample_scenes
 from course_lib.zoo.clip import quadrant_tokens
-from course_lib.zoo.clip_data import to_pixel_values
 from course_lib.zoo.gates import PROBE_GATES
 
 ATTRIBUTES = {
@@ -34,7 +34,7 @@ def quadrant_features(clip: CLIPModel, scenes: list[Scene]) -> tuple[np.ndarray,
     rows, things = [], []
     for start in range(0, len(scenes), 256):
         chunk = scenes[start : start + 256]
-        output = vision(to_pixel_values(draw_scenes(chunk)), output_hidden_states=True)
+        output = vision(to_pixel_values(draw_scenes(chunk), IMAGE_SIZE), output_hidden_states=True)
         hidden = output.hidden_states[-2]
         for index, scene in enumerate(chunk):
             for thing in scene.things:

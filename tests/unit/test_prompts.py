@@ -63,7 +63,10 @@ def test_only_answers_and_the_end_carry_loss(opt, t5):
 
 def test_generation_pads_decoder_only_prompts_on_the_left(opt, t5):
     assert generation_batch(opt, [[5], [6, 7]], False)["input_ids"].tolist() == [[1, 5], [6, 7]]
-    assert generation_batch(opt, [[5], [6, 7]], False)["attention_mask"].tolist() == [[0, 1], [1, 1]]
+    assert generation_batch(opt, [[5], [6, 7]], False)["attention_mask"].tolist() == [
+        [0, 1],
+        [1, 1],
+    ]
     assert generation_batch(t5, [[5], [6, 7]], True)["input_ids"].tolist() == [[5, 0], [6, 7]]
 
 

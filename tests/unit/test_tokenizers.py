@@ -77,7 +77,9 @@ def test_a_saved_tokenizer_opens_again(tokenizers, tmp_path):
     again = AutoTokenizer.from_pretrained(tmp_path)
     text = "a small red circle at top-left <image>."
     assert again(text).input_ids == tokenizers["opt"](text).input_ids
-    assert again.convert_tokens_to_ids("<image>") == tokenizers["opt"].convert_tokens_to_ids("<image>")
+    assert again.convert_tokens_to_ids("<image>") == tokenizers["opt"].convert_tokens_to_ids(
+        "<image>"
+    )
 
 
 def test_an_unknown_family_names_the_nearest():

@@ -63,7 +63,10 @@ def test_every_thing_lies_inside_its_quadrant(scenes):
         )
         for thing in scene.things:
             left, top, width, height = thing.box
-            x, y = QUADRANT * thing.place.endswith("right"), QUADRANT * thing.place.startswith("bottom")
+            x, y = (
+                QUADRANT * thing.place.endswith("right"),
+                QUADRANT * thing.place.startswith("bottom"),
+            )
             assert x <= left and left + width <= x + QUADRANT
             assert y <= top and top + height <= y + QUADRANT
 
@@ -81,7 +84,9 @@ def test_a_picture_shows_the_colour_inside_the_box_and_the_background_outside(sc
 def test_drawing_many_equals_drawing_each(scenes):
     images = draw_scenes(scenes[:7])
     assert images.shape == (7, 48, 48, 3) and images.dtype == np.uint8
-    assert all((image == draw_scene(scene)).all() for image, scene in zip(images, scenes, strict=False))
+    assert all(
+        (image == draw_scene(scene)).all() for image, scene in zip(images, scenes, strict=False)
+    )
 
 
 def test_a_scene_survives_json(scenes):
