@@ -230,7 +230,7 @@ def evaluate(run: str, *, seed: int = 0, n: int = 200, split: str = "test") -> d
     else:
         first = opened
     if first is not None:
-        found["retrieval"] = retrieval(first, held_out, split)
+        found["retrieval"] = retrieval(first, held_out, split, min(64, n))
     return found
 
 

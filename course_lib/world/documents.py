@@ -59,15 +59,15 @@ def _caption(scene: Scene, rng: np.random.Generator) -> list[Piece]:
 
 
 def _question(scene: Scene, rng: np.random.Generator) -> Question:
-    """Asks a question; "where" comes more often, since that look-up is learned last."""
-    if rng.random() < 0.15:
-        found = ask(scene, rng, "where")
+    """Asks a question; what is looked up from an attribute comes more often: it is learned last."""
+    if rng.random() < 0.4:
+        found = ask(scene, rng, "where" if rng.random() < 0.5 else "is_there")
         if found is not None:
             return found
     return ask(scene, rng)
 
 
-def scene_document(scene: Scene, rng: np.random.Generator, questions: int = 5) -> list[Piece]:
+def scene_document(scene: Scene, rng: np.random.Generator, questions: int = 6) -> list[Piece]:
     """A scene in words, then captions and answers about it.
 
     Half of the time the scene stands before the start token, where BLIP-2 puts the visual tokens
@@ -78,7 +78,7 @@ def scene_document(scene: Scene, rng: np.random.Generator, questions: int = 5) -
         pieces = [Piece(words, "bos")]
     else:
         pieces = [Piece("", "bos"), Piece(f"{rng.choice(PREFIXES)} {words}")]
-    if rng.random() < 0.6:
+    if rng.random() < 0.4:
         pieces += _caption(scene, rng)
     for _ in range(questions):
         question = _question(scene, rng)

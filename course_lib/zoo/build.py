@@ -62,10 +62,10 @@ def build(
         save_every=500,
     )
     model = entry.model_of(module).eval()
-    return write(entry, model, seconds=time.process_time() - started)
+    return write(entry, model, stage.steps, time.process_time() - started)
 
 
-def write(entry: ZooEntry, model: torch.nn.Module, seconds: float) -> dict:
+def write(entry: ZooEntry, model: torch.nn.Module, steps: int, seconds: float) -> dict:
     """Rounds a model to float16, measures it as it will be loaded, writes it with a card."""
     target = model_dir(entry.name)
     model.half().save_pretrained(target)
@@ -78,7 +78,7 @@ def write(entry: ZooEntry, model: torch.nn.Module, seconds: float) -> dict:
         "command": f"course zoo build {entry.name}",
         "seed": entry.seed,
         "data": entry.data,
-        "steps": entry.stage.steps,
+        "steps": steps,
         "parameters": sum(p.numel() for p in model.parameters()),
         "scores": {key: round(value, 4) for key, value in scores.items()},
         "gates": gates,

@@ -9,7 +9,7 @@ steps later than with LLaMA's rotary positions. A random offset trains every pos
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from course_lib.world.documents import Piece, document
 
 CONTEXT = 384
 BATCH_SIZE = 64
+BLOCK = 8
 
 
 def sinusoids(positions: int, width: int) -> torch.Tensor:
@@ -126,10 +127,26 @@ def things_at(step: int, steps: int) -> int:
     return 1 if step < 0.1 * steps else 2 if step < 0.2 * steps else 3
 
 
+@lru_cache(maxsize=1)
+def _rows_by_length(
+    tokenizer: PreTrainedTokenizerFast, seed: int, block: int, max_things: int
+) -> list[tuple[list[int], list[int]]]:
+    rng = np.random.default_rng((seed, block))
+    count = BLOCK * BATCH_SIZE
+    rows = [encode(tokenizer, document(rng, max_things)) for _ in range(count)]
+    return sorted(rows, key=lambda row: len(row[0]))
+
+
 def causal_batch(tokenizer: PreTrainedTokenizerFast, seed: int, step: int, max_things: int) -> dict:
-    """Makes the batch of a step for a decoder-only model; half of the rows start at an offset."""
-    rng = np.random.default_rng((seed, step))
-    rows = [encode(tokenizer, document(rng, max_things)) for _ in range(BATCH_SIZE)]
+    """Makes the batch of a step for a decoder-only model; half of the rows start at an offset.
+
+    Eight steps share a block of documents that is cut by length, since otherwise a third of all
+    positions would be padding; which step gets which length is drawn anew for each block.
+    """
+    block, place = divmod(step, BLOCK)
+    start = BATCH_SIZE * int(np.random.default_rng((seed, block, 1)).permutation(BLOCK)[place])
+    rows = _rows_by_length(tokenizer, seed, block, max_things)[start : start + BATCH_SIZE]
+    rng = np.random.default_rng((seed, step, 2))
     input_ids = pad([ids for ids, _ in rows], tokenizer.pad_token_id)
     room = CONTEXT - input_ids.shape[1]
     offset = rng.integers(0, room + 1, BATCH_SIZE) * (rng.random(BATCH_SIZE) < 0.5)

@@ -47,7 +47,7 @@ class ZooEntry:
 def _clip() -> ZooEntry:
     from course_lib.zoo import clip, probes
 
-    quadrant_steps, scene_steps = 3600, 2000
+    quadrant_steps, scene_steps = 5200, 2800
     stage = Stage("clip", ("clip",), quadrant_steps + scene_steps, 256, 1e-3, warmup_steps=100)
     return ZooEntry(
         name="clip",
@@ -66,7 +66,9 @@ def _opt() -> ZooEntry:
     from course_lib.zoo import gates, lm
 
     tokenizer = build_tokenizer("opt", lm.CONTEXT)
-    stage = Stage("opt", ("model",), 4000, lm.BATCH_SIZE, 1e-3, warmup_steps=200)
+    stage = Stage(
+        "opt", ("model",), 6400, lm.BATCH_SIZE, 1e-3, warmup_steps=200, min_learning_rate=5e-5
+    )
     return ZooEntry(
         name="opt",
         summary="A decoder-only language model (OPT) that reads a scene in words.",
@@ -74,7 +76,9 @@ def _opt() -> ZooEntry:
         model_of=lambda module: module.model,
         tokenizer=("opt", lm.CONTEXT),
         stage=stage,
-        batch=lambda step: lm.causal_batch(tokenizer, 0, step, lm.things_at(step, stage.steps)),
+        batch=lambda step: lm.causal_batch(
+            tokenizer, 0, step, lm.things_at(step // lm.BLOCK * lm.BLOCK, stage.steps)
+        ),
         measure=lambda model: gates.measure_lm(model, tokenizer),
     )
 

@@ -132,7 +132,9 @@ def test_a_typed_placeholder_is_text(stage2, picture):
         (["zoo", "check", "clop"], "did you mean 'clip'"),
     ],
 )
-def test_wrong_names_get_one_sentence_and_an_exit_code(course, words, sentence, tmp_path, monkeypatch):
+def test_wrong_names_get_one_sentence_and_an_exit_code(
+    course, words, sentence, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     code, out, err = course(*words)
     assert code == 1 and sentence in err and out == "" and len(err.strip().splitlines()) == 1

@@ -1,0 +1,103 @@
+"""The zoo's builders: batches repeat, a few steps go all the way, gates say what greedy would."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from course_lib.backbones.language import LanguageModel
+from course_lib.backbones.tokenizers import build_tokenizer
+from course_lib.world.documents import document
+from course_lib.zoo import build as build_module
+from course_lib.zoo import clip, clip_data, gates, lm, paths
+
+
+@pytest.mark.parametrize("phase", ["quadrant", "scene"])
+def test_a_clip_batch_depends_on_its_step_alone(phase):
+    one, two = (clip_data.clip_batch(0, 7, phase, 16) for _ in range(2))
+    assert torch.equal(one["pixel_values"], two["pixel_values"]) and one["texts"] == two["texts"]
+    assert one["same"].diagonal().all() and torch.equal(one["same"], one["same"].T)
+
+
+def test_quadrant_tokens_take_each_patch_once():
+    tokens = clip.quadrant_tokens(8)
+    assert tokens.shape == (4, 9) and sorted(tokens.flatten().tolist()) == list(range(1, 37))
+    assert tokens[0].tolist() == [1, 2, 3, 7, 8, 9, 13, 14, 15]
+
+
+def test_siblings_differ_in_one_attribute():
+    scenes = clip_data.sibling_scenes(np.random.default_rng(0), 16, group=8)
+    for start in (0, 8):
+        for scene in scenes[start : start + 8]:
+            pairs = zip(scene.things, scenes[start].things, strict=True)
+            changed = [
+                name
+                for one, other in pairs
+                for name in ("kind", "colour", "size", "place")
+                if getattr(one, name) != getattr(other, name)
+            ]
+            assert len(changed) <= 1
+
+
+def test_causal_batches_repeat_and_label_targets_alone():
+    tokenizer = build_tokenizer("opt", lm.CONTEXT)
+    one, two = (lm.causal_batch(tokenizer, 0, 3, 3) for _ in range(2))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    labelled = one["labels"] != -100
+    assert (one["labels"][labelled] == one["input_ids"][labelled]).all()
+    assert one["position_ids"].max() < lm.CONTEXT
+    assert 0.05 < labelled.float().mean() < 0.5
+
+
+def test_seq2seq_rows_say_what_is_not_read():
+    tokenizer, rng = build_tokenizer("t5", lm.CONTEXT), np.random.default_rng(0)
+    for _ in range(30):
+        pieces = document(rng)
+        read, said = lm.seq2seq_row(tokenizer, pieces, rng)
+        whole = tokenizer.decode(read + said, skip_special_tokens=True).replace(" ", "")
+        assert any(whole.endswith(piece.text.replace(" ", "")) for piece in pieces if piece.target)
+
+
+@pytest.mark.parametrize("name", ["opt", "t5"])
+def test_the_gate_counts_what_greedy_decoding_would_write(name):
+    tokenizer = build_tokenizer(name, lm.CONTEXT)
+    model = (lm.build_opt() if name == "opt" else lm.build_t5()).eval()
+    documents = gates.gate_documents(6)["kind"]
+    torch.manual_seed(0)
+    with torch.no_grad():
+        # A head that prefers one answer: some documents are right, others wrong.
+        model.get_output_embeddings().weight.normal_(std=0.02)
+    measure = gates._right_seq2seq if name == "t5" else gates._right_causal
+    wrapped, right = LanguageModel(model), []
+    for pieces in documents:
+        if name == "t5":
+            ids = tokenizer(" ".join(piece.text for piece in pieces[:-1])).input_ids
+        else:
+            ids, _ = lm.encode(tokenizer, pieces[:-1])
+        embeds = wrapped.embed(torch.tensor([ids]))
+        said = wrapped.generate_greedy(embeds, torch.ones(1, len(ids)), max_new_tokens=2)[0]
+        right.append(tokenizer.decode(said) == pieces[-1].text)
+    assert measure(model, tokenizer, documents) == pytest.approx(np.mean(right))
+
+
+def test_a_few_steps_write_a_directory_that_opens(tmp_path, monkeypatch):
+    from transformers import CLIPModel
+
+    monkeypatch.setattr(paths, "MODELS", tmp_path / "models")
+    monkeypatch.setattr(build_module, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(clip_data, "single_thing_scenes", _few(clip_data.single_thing_scenes))
+    monkeypatch.setattr("course_lib.zoo.probes.probe_scores", lambda model: {"digit": 0.5})
+    monkeypatch.setattr("course_lib.zoo.probes.PROBE_GATES", {"digit": 0.9})
+    card = build_module.build("clip", steps=2, progress=False)
+    assert card["passed"] is False and card["steps"] == 2
+    target = tmp_path / "models" / "clip"
+    assert json.loads((target / "card.json").read_text()) == card
+    assert "| digit | 0.500 | 0.9 |" in (target / "README.md").read_text()
+    model = CLIPModel.from_pretrained(target, dtype=torch.float32)
+    assert model.config.vision_config.patch_size == 8
+    assert (target / "model.safetensors").stat().st_size < 10_000_000
+
+
+def _few(make):
+    return lambda rng, count: make(rng, 8)
