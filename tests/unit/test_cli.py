@@ -10,11 +10,6 @@ from course_lib import cli
 from course_lib.commands import chat
 from course_lib.world.draw import draw_scene
 from course_lib.world.scene import sample_scenes
-from course_lib.zoo.load import names
-
-pytestmark = pytest.mark.skipif(
-    not {"clip", "opt"} <= set(names()), reason="the zoo has no clip and opt yet: make zoo"
-)
 
 
 @pytest.fixture
