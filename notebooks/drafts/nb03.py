@@ -127,7 +127,7 @@ md(r"""
 
 The zoo's CLIP encoder cuts a picture of 48 × 48 pixels into 6 × 6 patches of 8 × 8 pixels. Each patch comes out as a
 vector of 128 numbers, and one more vector, the class token CLS, stands for the whole picture. We read the second-last
-layer, as BLIP-2 does: the last one is shaped for CLIP's own contrast and has given up details.
+layer, as BLIP-2 does, whose authors found it slightly better: the last one is shaped for CLIP's own contrast.
 
 Three letters stay with us: **B** images in a batch, **N** vectors per image (36 patches and CLS), **E** their width.
 """)
@@ -151,9 +151,9 @@ plt.show()
 ''', alt="A held-out scene of three coloured things on dark ground; beside it the same scene cut by white lines into six by six patches.")
 md(r"""
 *The picture: the scene named above, three coloured things on dark ground, and the same scene under a grid of six by six
-patches. A large thing covers parts of nine patches or so.*
+patches. A large thing covers parts of nine patches.*
 
-A language model could be given all 37 vectors, and LLaVA (notebook 07) does that. BLIP-2 asks for a fixed and smaller
+A language model could be given all these vectors, and LLaVA (notebook 07) does that with the patches. BLIP-2 asks for a fixed and smaller
 number, so something has to choose. What chooses is a **query**: a vector that is compared with every patch and brings
 back a mixture of them, more of those that fit. Three patches of two numbers are enough to do it by hand.
 """)
@@ -186,7 +186,7 @@ Li, Li, Savarese, Hoi: *BLIP-2*, arXiv 2301.12597, sections 3.1 and 3.2.
 | | the queries read the image in | every second layer | every layer |
 | $V \in \mathbb{R}^{N \times E}$ | features of the frozen encoder | 257 × 1408 (ViT-g) | 37 × 128 |
 | $Z \in \mathbb{R}^{Q \times d}$ | what the queries come back with | 32 × 768 | 16 × 128 |
-| $w_1 \dots w_T$ | the caption, $T$ tokens | at most 32 | at most 64 |
+| $w_1 \dots w_T$ | the caption, $T$ tokens | at most 32 (code) | at most 64 |
 | | start of training | BERT-base; cross-attention random | all random |
 
 **Three losses**, added with weight 1, each with a mask that says who may read whom:
@@ -390,7 +390,7 @@ md(r"""
 ## Step 4. The three masks, proven (03.4)
 
 "Which mask is where?" is what people ask most about BLIP-2. A mask is a table of booleans over the $S = Q + T$ positions,
-$M \in \{0, 1\}^{S \times S}$: row $i$ reads column $j$ where $M_{ij} = 1$, and elsewhere the score is $-\infty$ before the
+$M \in \lbrace 0, 1 \rbrace^{S \times S}$: row $i$ reads column $j$ where $M_{ij} = 1$, and elsewhere the score is $-\infty$ before the
 softmax. Cut it into four blocks and it is the table from the paper.
 """)
 code(r'''
@@ -433,8 +433,8 @@ ITG has the query square, a full block where words read queries, and a lower tri
 everywhere.*
 
 A picture of a mask shows what somebody meant. What the network **does** shows in an experiment: replace input $j$ by a
-random vector, run the layer, note which outputs change. A constant added to the input would not do, because
-LayerNorm takes it out again. We use **one** layer, without an image, since with several layers influence can travel in steps.
+random vector, run the layer, note which outputs change. (Adding a constant is a
+poor test: the Q-Former begins with a LayerNorm, which takes a constant out again.) We use **one** layer, without an image, since with several layers influence can travel in steps.
 """)
 code(r'''
 def influence(run, inputs):
@@ -701,7 +701,7 @@ md(r"""
 
 The real thing: toy scenes with their captions, the encoder frozen. A frozen encoder says the same about a picture every time,
 so its features are computed **once** and kept. To see more of a real run, raise `STEPS`; the course's own command,
-`course train blip2 --stage 1 --scale toy`, takes 2,500.
+`course train blip2 --stage 1 --scale toy`, takes more of them.
 """)
 code(r'''
 STEPS, BATCH_SIZE, NUM_SCENES, SEED = 600, 64, 8_000, 0
@@ -724,7 +724,7 @@ for part in stage_table(model):
 ''')
 md(r"""
 We measure on 64 held-out scenes with 64 different captions, their digits from scans that no training saw. **R@1**
-is the share of images whose own caption comes first among the 64, and of captions whose own image does. *Re-ranked* means
+is the share of images whose own caption comes first among the 64, averaged with the share of captions whose own image does. *Re-ranked* means
 that ITC chooses 16 candidates, which are then sorted by ITM plus ITC, as the paper does with 128. For ITG we count the
 words that are right given all words before; a language model guesses many from grammar, so we count again with
 *another scene's* image, and the difference is what came from the image.
@@ -939,7 +939,8 @@ md(r"""
 - Queries and text share self-attention, only queries read the image, and each half has its own feed-forward network.
 - Queries differ only because they start different.
 - A mask decides what a loss can teach. ITC keeps the halves apart, ITG lets text read queries and the past, ITM
-  lets all read all. All three are transitive, so depth does not break them; image reaches text from the second layer on.
+  lets all read all. All three are transitive, so depth does not break them; the image reaches text
+  from the second layer on, and under ITC never.
 - ITC chooses among a batch, ITM judges pairs that ITC finds hard, ITG predicts the next word.
 - The encoder did not change by a bit.
 
