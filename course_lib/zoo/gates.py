@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from course_lib.data.prompts import pad_rows
 from course_lib.world.documents import Piece, answered
 from course_lib.world.language import canonical_caption, scene_in_words
 from course_lib.world.questions import balanced_questions
 from course_lib.world.scene import sample_scenes
-from course_lib.zoo.lm import encode, pad
+from course_lib.zoo.lm import encode
 
 LM_GATE = 0.95
 PROBE_GATES = {"colour": 0.98, "size": 0.98, "shape": 0.95, "digit": 0.90}
@@ -50,8 +51,8 @@ def _right_causal(model: nn.Module, tokenizer, documents: list[list[Piece]]) -> 
     likeliest next token is always the target's: so one forward pass decides it exactly.
     """
     rows = [encode(tokenizer, pieces) for pieces in documents]
-    input_ids = pad([ids for ids, _ in rows], tokenizer.pad_token_id)
-    labels = pad([row for _, row in rows], -100)[:, 1:]
+    input_ids = pad_rows([ids for ids, _ in rows], tokenizer.pad_token_id)
+    labels = pad_rows([row for _, row in rows], -100)[:, 1:]
     mask = (input_ids != tokenizer.pad_token_id).long()
     guess = model(input_ids=input_ids, attention_mask=mask).logits[:, :-1].argmax(-1)
     return ((guess == labels) | (labels == -100)).all(1).float().mean().item()
@@ -65,8 +66,8 @@ def _right_seq2seq(model: nn.Module, tokenizer, documents: list[list[Piece]]) ->
         text = " ".join(piece.text for piece in context)
         read.append(tokenizer(text).input_ids)
         said.append(tokenizer(target.text).input_ids)
-    input_ids = pad(read, tokenizer.pad_token_id)
-    labels = pad(said, -100)
+    input_ids = pad_rows(read, tokenizer.pad_token_id)
+    labels = pad_rows(said, -100)
     mask = (input_ids != tokenizer.pad_token_id).long()
     guess = model(input_ids=input_ids, attention_mask=mask, labels=labels).logits.argmax(-1)
     return ((guess == labels) | (labels == -100)).all(1).float().mean().item()

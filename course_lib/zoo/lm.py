@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from course_lib.backbones.tokenizers import build_tokenizer
+from course_lib.data.prompts import pad_rows
 from course_lib.losses import lm_loss
 from course_lib.world.documents import Piece, document
 
@@ -116,12 +117,6 @@ def encode(tokenizer: PreTrainedTokenizerFast, pieces: list[Piece]) -> tuple[lis
     return ids, labels
 
 
-def pad(rows: list[list[int]], value: int) -> torch.Tensor:
-    """Pads rows of ids on the right to a (B, longest) tensor."""
-    longest = max(len(row) for row in rows)
-    return torch.tensor([row + [value] * (longest - len(row)) for row in rows])
-
-
 def things_at(step: int, steps: int) -> int:
     """Returns the curriculum's largest number of things: 1, 2 from a tenth on, 3 from a fifth."""
     return 1 if step < 0.1 * steps else 2 if step < 0.2 * steps else 3
@@ -147,14 +142,14 @@ def causal_batch(tokenizer: PreTrainedTokenizerFast, seed: int, step: int, max_t
     start = BATCH_SIZE * int(np.random.default_rng((seed, block, 1)).permutation(BLOCK)[place])
     rows = _rows_by_length(tokenizer, seed, block, max_things)[start : start + BATCH_SIZE]
     rng = np.random.default_rng((seed, step, 2))
-    input_ids = pad([ids for ids, _ in rows], tokenizer.pad_token_id)
+    input_ids = pad_rows([ids for ids, _ in rows], tokenizer.pad_token_id)
     room = CONTEXT - input_ids.shape[1]
     offset = rng.integers(0, room + 1, BATCH_SIZE) * (rng.random(BATCH_SIZE) < 0.5)
     return {
         "input_ids": input_ids,
         "attention_mask": (input_ids != tokenizer.pad_token_id).long(),
         "position_ids": torch.arange(input_ids.shape[1]) + torch.from_numpy(offset)[:, None],
-        "labels": pad([labels for _, labels in rows], -100),
+        "labels": pad_rows([labels for _, labels in rows], -100),
     }
 
 
@@ -185,11 +180,11 @@ def seq2seq_batch(
     while len(rows) < BATCH_SIZE:
         pieces = document(rng, max_things)
         rows += [seq2seq_row(tokenizer, pieces, rng) for _ in range(2)]
-    input_ids = pad([read for read, _ in rows], tokenizer.pad_token_id)
+    input_ids = pad_rows([read for read, _ in rows], tokenizer.pad_token_id)
     return {
         "input_ids": input_ids,
         "attention_mask": (input_ids != tokenizer.pad_token_id).long(),
-        "labels": pad([said for _, said in rows], -100),
+        "labels": pad_rows([said for _, said in rows], -100),
     }
 
 
