@@ -138,13 +138,14 @@ def zoo_build(
     json_: Json = False,
 ) -> None:
     """Train zoo models, or go on with their training, and write them with their cards."""
+    from course_lib.commands.zoo_runs import ZOO_RUNS, build_run
     from course_lib.zoo.build import build
     from course_lib.zoo.registry import builders
 
-    known = tuple(builders())
+    known = (*builders(), *ZOO_RUNS)
     for name in names or known:
         _check("zoo model", name, known)
-    cards = {name: build(name) for name in names or known}
+    cards = {n: build_run(n) if n in ZOO_RUNS else build(n) for n in names or known}
     _print(cards, json_)
     passed = sum(card["passed"] for card in cards.values())
     if not json_:
@@ -157,20 +158,19 @@ def zoo_build(
 def zoo_check(
     names: Annotated[list[str] | None, typer.Argument()] = None, json_: Json = False
 ) -> None:
-    """Measure the gates of the zoo's models anew."""
-    from course_lib.zoo.check import check
+    """Measure anew the gates of the zoo's models and the bars of its trained recipes."""
+    from course_lib.commands.zoo_runs import check_zoo
 
-    found = check(names)
+    found = check_zoo(names)
     if json_:
         print(json.dumps(found))
     else:
         table = Table("model", "measured", "score", "gate", "")
         for name, row in found["models"].items():
             for key, score in row["scores"].items():
-                gate = row["gates"][key]
-                table.add_row(
-                    name, key, f"{score:.3f}", f"{gate:.2f}", "✓" if score >= gate else "✗"
-                )
+                gate = row["gates"].get(key)
+                shown = ("", "") if gate is None else (f"{gate:.2f}", "✓" if score >= gate else "✗")
+                table.add_row(name, key, f"{score:.3f}", *shown)
         Console().print(table)
     if not found["passed"]:
         raise typer.Exit(1)

@@ -16,6 +16,7 @@ import torch
 from course_lib.backbones.tokenizers import build_tokenizer
 from course_lib.errors import unknown_name_error
 from course_lib.training.loop import train
+from course_lib.zoo.check import with_verdict
 from course_lib.zoo.paths import RUNS, model_dir
 from course_lib.zoo.registry import ZooEntry, builders
 
@@ -71,8 +72,7 @@ def write(entry: ZooEntry, model: torch.nn.Module, steps: int, seconds: float) -
     model.half().save_pretrained(target)
     build_tokenizer(*entry.tokenizer).save_pretrained(target)
     measured = entry.measure(model.float())
-    scores, gates = measured["scores"], measured["gates"]
-    card = {
+    record = {
         "name": entry.name,
         "summary": entry.summary,
         "command": f"course zoo build {entry.name}",
@@ -80,9 +80,23 @@ def write(entry: ZooEntry, model: torch.nn.Module, steps: int, seconds: float) -
         "data": entry.data,
         "steps": steps,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "scores": {key: round(value, 4) for key, value in scores.items()},
-        "gates": gates,
-        "passed": all(scores[key] >= gate for key, gate in gates.items()),
+    }
+    return write_card(target, record, measured["scores"], measured["gates"], seconds)
+
+
+def write_card(target: Path, record: dict, scores: dict, gates: dict, seconds: float) -> dict:
+    """Writes card.json and README.md beside a model, and returns the card.
+
+    Args:
+        target: the model's directory.
+        record: name, summary, command, seed, data, steps, parameters.
+        scores: what was measured.
+        gates: what some of the scores have to reach.
+        seconds: of CPU time that this process trained for.
+    """
+    card = {
+        **record,
+        **with_verdict({key: round(value, 4) for key, value in scores.items()}, gates),
         "cpu_seconds": round(seconds),
     }
     (target / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
@@ -102,8 +116,3 @@ def card_page(card: dict) -> str:
         f"- data: {card['data']}\n- parameters: {card['parameters']:,}\n\n"
         f"| measured on unseen scenes | score | gate |\n|---|---|---|\n{rows}\n"
     )
-
-
-def card_path(name: str) -> Path:
-    """Returns where the card of a zoo model lies."""
-    return model_dir(name) / "card.json"

@@ -30,9 +30,16 @@ from course_lib.world.scene import (
     sample_scene,
 )
 
+# Half a quadrant is 1: with 24 pixels, a standard deviation of 0.7 pixels.
+BEND = 0.06
+
 
 def warp(pixel_values: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Turns and scales each image a little about its quadrants' centres: new writers, so to say."""
+    """Turns, scales and bends each image a little within its quadrants: new writers, so to say.
+
+    The bending, a smooth random field of about a pixel, is there for the unseen scans: with turns
+    and scales alone a probe read 95 % of the training scans' digits and 89 % of the others.
+    """
     batch = pixel_values.shape[0]
     half = IMAGE_SIZE // 2
     quads = pixel_values.unfold(2, half, half).unfold(3, half, half)
@@ -45,7 +52,9 @@ def warp(pixel_values: torch.Tensor, generator: torch.Generator) -> torch.Tensor
     theta[:, 0, 1] = -angle.sin() + shear
     theta[:, 1, 0] = angle.sin()
     theta[:, 1, 1] = angle.cos() * stretch[:, 1]
-    grid = F.affine_grid(theta, list(quads.shape), align_corners=False)
+    bend = BEND * torch.randn(batch * 4, 2, 4, 4, generator=generator)
+    bend = F.interpolate(bend, size=(half, half), mode="bicubic", align_corners=True)
+    grid = F.affine_grid(theta, list(quads.shape), align_corners=False) + bend.permute(0, 2, 3, 1)
     quads = F.grid_sample(quads, grid, padding_mode="border", align_corners=False)
     quads = quads.reshape(batch, 2, 2, 3, half, half).permute(0, 3, 1, 4, 2, 5)
     return quads.reshape(pixel_values.shape)

@@ -9,6 +9,7 @@ steps later than with LLaMA's rotary positions. A random offset trains every pos
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache, lru_cache
 
 import numpy as np
@@ -68,7 +69,11 @@ def build_opt(width: int = 128, layers: int = 4, seed: int = 0) -> OPTForCausalL
 
 
 def build_t5(width: int = 128, layers: int = 3, seed: int = 0) -> T5ForConditionalGeneration:
-    """Builds an untrained toy T5 (v1.1: gated GELU, untied head)."""
+    """Builds an untrained toy T5 (v1.1: gated GELU, untied head).
+
+    The head starts small: transformers draws an untied one with deviation 1, which makes a loss of
+    dozens at the start, and a small model spends hundreds of steps on getting rid of it.
+    """
     tokenizer = build_tokenizer("t5", CONTEXT)
     torch.manual_seed(seed)
     config = T5Config(
@@ -89,7 +94,9 @@ def build_t5(width: int = 128, layers: int = 3, seed: int = 0) -> T5ForCondition
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return T5ForConditionalGeneration(config)
+    model = T5ForConditionalGeneration(config)
+    nn.init.normal_(model.lm_head.weight, std=width**-0.5)
+    return model
 
 
 def _normal_init(model: nn.Module, embedding_std: float) -> None:
@@ -123,24 +130,55 @@ def things_at(step: int, steps: int) -> int:
 
 
 @lru_cache(maxsize=1)
-def _rows_by_length(
-    tokenizer: PreTrainedTokenizerFast, seed: int, block: int, max_things: int
+def _block_by_length(
+    tokenizer: PreTrainedTokenizerFast,
+    rows_of: Callable,
+    batch_size: int,
+    seed: int,
+    block: int,
+    max_things: int,
 ) -> list[tuple[list[int], list[int]]]:
     rng = np.random.default_rng((seed, block))
-    count = BLOCK * BATCH_SIZE
-    rows = [encode(tokenizer, document(rng, max_things)) for _ in range(count)]
-    return sorted(rows, key=lambda row: len(row[0]))
+    rows: list[tuple[list[int], list[int]]] = []
+    while len(rows) < BLOCK * batch_size:
+        rows += rows_of(tokenizer, document(rng, max_things), rng)
+    return sorted(rows[: BLOCK * batch_size], key=lambda row: len(row[0]))
 
 
-def causal_batch(tokenizer: PreTrainedTokenizerFast, seed: int, step: int, max_things: int) -> dict:
-    """Makes the batch of a step for a decoder-only model; half of the rows start at an offset.
+def batch_rows(
+    tokenizer: PreTrainedTokenizerFast,
+    rows_of: Callable,
+    batch_size: int,
+    seed: int,
+    step: int,
+    steps: int,
+) -> list[tuple[list[int], list[int]]]:
+    """Returns the rows of a step, of like length, a function of seed and step alone.
 
     Eight steps share a block of documents that is cut by length, since otherwise a third of all
     positions would be padding; which step gets which length is drawn anew for each block.
+
+    Args:
+        rows_of: (tokenizer, document, rng) → rows of two lists of ids.
+        steps: of the whole training, for the curriculum.
     """
     block, place = divmod(step, BLOCK)
-    start = BATCH_SIZE * int(np.random.default_rng((seed, block, 1)).permutation(BLOCK)[place])
-    rows = _rows_by_length(tokenizer, seed, block, max_things)[start : start + BATCH_SIZE]
+    start = batch_size * int(np.random.default_rng((seed, block, 1)).permutation(BLOCK)[place])
+    max_things = things_at(block * BLOCK, steps)
+    rows = _block_by_length(tokenizer, rows_of, batch_size, seed, block, max_things)
+    return rows[start : start + batch_size]
+
+
+def causal_rows(
+    tokenizer: PreTrainedTokenizerFast, pieces: list[Piece], rng: np.random.Generator
+) -> list[tuple[list[int], list[int]]]:
+    """Makes one row of a document: ids and labels."""
+    return [encode(tokenizer, pieces)]
+
+
+def causal_batch(tokenizer: PreTrainedTokenizerFast, seed: int, step: int, steps: int) -> dict:
+    """Makes the batch of a step for a decoder-only model; half of the rows start at an offset."""
+    rows = batch_rows(tokenizer, causal_rows, BATCH_SIZE, seed, step, steps)
     rng = np.random.default_rng((seed, step, 2))
     input_ids = pad_rows([ids for ids, _ in rows], tokenizer.pad_token_id)
     room = CONTEXT - input_ids.shape[1]
@@ -153,33 +191,36 @@ def causal_batch(tokenizer: PreTrainedTokenizerFast, seed: int, step: int, max_t
     }
 
 
-def seq2seq_row(
+def seq2seq_rows(
     tokenizer: PreTrainedTokenizerFast, pieces: list[Piece], rng: np.random.Generator
-) -> tuple[list[int], list[int]]:
-    """Picks one target of a document; what precedes it is read, the target is said.
+) -> list[tuple[list[int], list[int]]]:
+    """Makes four rows of a document: what is read, and one target, which is said.
 
-    A caption is cut in two now and then, its first words read and the rest said: the prefix
-    language modelling of BLIP-2's stage 2 with an encoder-decoder (section 3.3).
+    Three times in four only the scene and the target's own question are read, not the questions in
+    between: short rows let a step see twice as many targets. A caption is cut in two now and then,
+    its first words read and the rest said: the prefix language modelling of BLIP-2's stage 2 with
+    an encoder-decoder (section 3.3).
     """
     targets = [index for index, piece in enumerate(pieces) if piece.target]
-    chosen = targets[0] if rng.random() < 0.3 else targets[int(rng.integers(len(targets)))]
-    read = [id for piece in pieces[:chosen] for id in _ids(tokenizer, piece.text)]
-    said = list(_ids(tokenizer, pieces[chosen].text))
-    if len(said) > 5 and rng.random() < 0.3:
-        cut = int(rng.integers(1, len(said) - 1))
-        read, said = read + said[:cut], said[cut:]
-    return [*read, tokenizer.eos_token_id], [*said, tokenizer.eos_token_id]
-
-
-def seq2seq_batch(
-    tokenizer: PreTrainedTokenizerFast, seed: int, step: int, max_things: int
-) -> dict:
-    """Makes the batch of a step for an encoder-decoder."""
-    rng = np.random.default_rng((seed, step))
+    opening = pieces[: targets[0] - 1]
+    separable = all(piece.target for piece in pieces[targets[0] :: 2])
     rows = []
-    while len(rows) < BATCH_SIZE:
-        pieces = document(rng, max_things)
-        rows += [seq2seq_row(tokenizer, pieces, rng) for _ in range(2)]
+    for chosen in targets[:1] + [int(rng.choice(targets)) for _ in range(3)]:
+        before = pieces[:chosen]
+        if separable and rng.random() < 0.75:
+            before = [*opening, pieces[chosen - 1]]
+        read = [id for piece in before for id in _ids(tokenizer, piece.text)]
+        said = list(_ids(tokenizer, pieces[chosen].text))
+        if len(said) > 5 and rng.random() < 0.3:
+            cut = int(rng.integers(1, len(said) - 1))
+            read, said = read + said[:cut], said[cut:]
+        rows.append(([*read, tokenizer.eos_token_id], [*said, tokenizer.eos_token_id]))
+    return rows
+
+
+def seq2seq_batch(tokenizer: PreTrainedTokenizerFast, seed: int, step: int, steps: int) -> dict:
+    """Makes the batch of a step for an encoder-decoder: twice as many rows, for they are short."""
+    rows = batch_rows(tokenizer, seq2seq_rows, 2 * BATCH_SIZE, seed, step, steps)
     input_ids = pad_rows([read for read, _ in rows], tokenizer.pad_token_id)
     return {
         "input_ids": input_ids,

@@ -61,44 +61,51 @@ def _clip() -> ZooEntry:
     )
 
 
-def _opt() -> ZooEntry:
+def _language(
+    name: str,
+    summary: str,
+    steps: int,
+    build: Callable[[], nn.Module],
+    batch: Callable[..., dict],
+    batch_size: int,
+) -> ZooEntry:
+    """Fills in what all language models share: learning rate, tokenizer, gate."""
     from course_lib.backbones.tokenizers import build_tokenizer
     from course_lib.zoo import gates, lm
 
-    tokenizer = build_tokenizer("opt", lm.CONTEXT)
-    stage = Stage(
-        "opt", ("model",), 6400, lm.BATCH_SIZE, 1e-3, warmup_steps=200, min_learning_rate=5e-5
-    )
+    tokenizer = build_tokenizer(name, lm.CONTEXT)
+    schedule = {"warmup_steps": 200, "min_learning_rate": 5e-5}
+    stage = Stage(name, ("model",), steps, batch_size, 1e-3, **schedule)
     return ZooEntry(
-        name="opt",
-        summary="A decoder-only language model (OPT) that reads a scene in words.",
-        build=lambda: lm.CausalPretraining(lm.build_opt()),
+        name=name,
+        summary=summary,
+        build=build,
         model_of=lambda module: module.model,
-        tokenizer=("opt", lm.CONTEXT),
+        tokenizer=(name, lm.CONTEXT),
         stage=stage,
-        batch=lambda step: lm.causal_batch(
-            tokenizer, 0, step, lm.things_at(step // lm.BLOCK * lm.BLOCK, stage.steps)
-        ),
+        batch=lambda step: batch(tokenizer, 0, step, stage.steps),
         measure=lambda model: gates.measure_lm(model, tokenizer),
     )
+
+
+def _opt() -> ZooEntry:
+    from course_lib.zoo import lm
+
+    def build():
+        return lm.CausalPretraining(lm.build_opt())
+
+    summary = "A decoder-only language model (OPT) that reads a scene in words."
+    return _language("opt", summary, 6400, build, lm.causal_batch, lm.BATCH_SIZE)
 
 
 def _t5() -> ZooEntry:
-    from course_lib.backbones.tokenizers import build_tokenizer
-    from course_lib.zoo import gates, lm
+    from course_lib.zoo import lm
 
-    tokenizer = build_tokenizer("t5", lm.CONTEXT)
-    stage = Stage("t5", ("model",), 4000, lm.BATCH_SIZE, 1e-3, warmup_steps=200)
-    return ZooEntry(
-        name="t5",
-        summary="An encoder-decoder language model (T5) that reads a scene in words.",
-        build=lambda: lm.Seq2SeqPretraining(lm.build_t5()),
-        model_of=lambda module: module.model,
-        tokenizer=("t5", lm.CONTEXT),
-        stage=stage,
-        batch=lambda step: lm.seq2seq_batch(tokenizer, 0, step, lm.things_at(step, stage.steps)),
-        measure=lambda model: gates.measure_lm(model, tokenizer),
-    )
+    def build():
+        return lm.Seq2SeqPretraining(lm.build_t5())
+
+    summary = "An encoder-decoder language model (T5) that reads a scene in words."
+    return _language("t5", summary, 5000, build, lm.seq2seq_batch, 2 * lm.BATCH_SIZE)
 
 
 def builders() -> dict[str, Callable[[], ZooEntry]]:

@@ -8,7 +8,7 @@ import torch
 
 from course_lib.backbones.language import LanguageModel
 from course_lib.backbones.tokenizers import build_tokenizer
-from course_lib.world.documents import document
+from course_lib.world.documents import Piece, document
 from course_lib.zoo import build as build_module
 from course_lib.zoo import clip, clip_data, gates, lm, paths
 
@@ -42,7 +42,7 @@ def test_siblings_differ_in_one_attribute():
 
 def test_causal_batches_repeat_and_label_targets_alone():
     tokenizer = build_tokenizer("opt", lm.CONTEXT)
-    one, two = (lm.causal_batch(tokenizer, 0, 3, 3) for _ in range(2))
+    one, two = (lm.causal_batch(tokenizer, 0, 3, 4) for _ in range(2))
     assert all(torch.equal(one[key], two[key]) for key in one)
     labelled = one["labels"] != -100
     assert (one["labels"][labelled] == one["input_ids"][labelled]).all()
@@ -54,9 +54,20 @@ def test_seq2seq_rows_say_what_is_not_read():
     tokenizer, rng = build_tokenizer("t5", lm.CONTEXT), np.random.default_rng(0)
     for _ in range(30):
         pieces = document(rng)
-        read, said = lm.seq2seq_row(tokenizer, pieces, rng)
-        whole = tokenizer.decode(read + said, skip_special_tokens=True).replace(" ", "")
-        assert any(whole.endswith(piece.text.replace(" ", "")) for piece in pieces if piece.target)
+        for read, said in lm.seq2seq_rows(tokenizer, pieces, rng):
+            whole = tokenizer.decode(read + said, skip_special_tokens=True).replace(" ", "")
+            ends = [piece.text.replace(" ", "") for piece in pieces if piece.target]
+            assert any(whole.endswith(end) for end in ends)
+
+
+def test_a_binding_of_symbols_is_read_whole():
+    """Without its earlier shots nobody could know what a symbol means."""
+    tokenizer, rng = build_tokenizer("t5", lm.CONTEXT), np.random.default_rng(0)
+    shot, other = Piece("small red 3 top-left . this is a"), Piece("large blue 7 top-left .")
+    pieces = [Piece("", "bos"), shot, Piece("dax", "eos"), shot, Piece("dax", "eos", target=True)]
+    pieces += [other, Piece("zug", "eos"), other, Piece("zug", "eos", target=True)]
+    for read, said in lm.seq2seq_rows(tokenizer, pieces, rng):
+        assert read.count(said[0]) == 1
 
 
 @pytest.mark.parametrize("name", ["opt", "t5"])
