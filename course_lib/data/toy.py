@@ -44,6 +44,7 @@ class ToyScenes:
         cache: Path | None = None,
     ) -> None:
         self.scenes = sample_scenes(count, seed, split)
+        self.lengths = torch.tensor([len(scene.things) for scene in self.scenes])
         self.images = draw_scenes(self.scenes)
         self.encoder = encoder
         self.features: Features | torch.Tensor
@@ -80,8 +81,11 @@ class ToyScenes:
 def stage1_batch(
     data: ToyScenes, tokenizer: PreTrainedTokenizerBase, step: int, batch_size: int, seed: int
 ) -> dict[str, torch.Tensor]:
-    """Makes a stage-1 batch of a step: images and captions ([CLS] … [SEP]), stateless."""
-    rows = batch_indices(step, batch_size, len(data), seed)
+    """Makes a stage-1 batch of a step: images and captions ([CLS] … [SEP]), stateless.
+
+    Scenes with as many things share a batch, as in stage 2: a third of all words was padding.
+    """
+    rows = batch_indices(step, batch_size, len(data), seed, data.lengths)
     rng = np.random.default_rng((seed, step, 1))
     texts = [captions(data.scenes[row])[int(rng.random() < 0.3)] for row in rows]
     encoded = tokenizer(texts).input_ids
@@ -107,7 +111,7 @@ def stage2_batch(
     prompt. An encoder–decoder is given the first words of a caption now and then (BLIP-2's prefix
     language modelling, section 3.3, which the released code never does).
     """
-    rows = batch_indices(step, batch_size, len(data), seed)
+    rows = batch_indices(step, batch_size, len(data), seed, data.lengths)
     rng = np.random.default_rng((seed, step, 2))
     prompts, answers = [], []
     for row in rows:

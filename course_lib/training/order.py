@@ -11,6 +11,8 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+BLOCK = 8
+
 
 def derive_seed(*numbers: int) -> int:
     """Mixes integers, in order, into one seed of 63 bits that is the same on every machine.
@@ -39,7 +41,13 @@ def _permutation(num_items: int, seed: int, epoch: int) -> torch.Tensor:
     return torch.randperm(num_items, generator=generator)
 
 
-def batch_indices(step: int, batch_size: int, num_items: int, seed: int) -> list[int]:
+def batch_indices(
+    step: int,
+    batch_size: int,
+    num_items: int,
+    seed: int,
+    lengths: torch.Tensor | None = None,
+) -> list[int]:
     """Returns which items make the batch of one step: shuffled anew in every epoch, stateless.
 
     Args:
@@ -48,6 +56,9 @@ def batch_indices(step: int, batch_size: int, num_items: int, seed: int) -> list
             comes twice in a batch (for a contrastive loss it would be its own negative).
         num_items: items in the data set.
         seed: the run's seed.
+        lengths: (num_items,) how long each item is; with it, items of like length share a batch
+            (eight batches' worth of shuffled items are sorted and cut, the batches shuffled), which
+            saves padding. For a contrastive loss such batches are the harder ones, too.
 
     Returns:
         `batch_size` different indices below `num_items`.
@@ -60,6 +71,14 @@ def batch_indices(step: int, batch_size: int, num_items: int, seed: int) -> list
             f"A batch of {batch_size} cannot be drawn from {num_items} items: use a batch size "
             f"between 1 and {num_items}."
         )
-    epoch, place = divmod(step, num_items // batch_size)
-    start = place * batch_size
-    return _permutation(num_items, seed, epoch)[start : start + batch_size].tolist()
+    batches = num_items // batch_size
+    epoch, place = divmod(step, batches)
+    order = _permutation(num_items, seed, epoch)
+    if lengths is not None:
+        block, place = divmod(place, BLOCK)
+        count = min(BLOCK, batches - block * BLOCK)
+        order = order[block * BLOCK * batch_size :][: count * batch_size]
+        order = order[lengths[order].argsort(stable=True)]
+        generator = torch.Generator().manual_seed(derive_seed(seed, epoch, block))
+        place = int(torch.randperm(count, generator=generator)[place])
+    return order[place * batch_size :][:batch_size].tolist()

@@ -321,6 +321,18 @@ def test_batch_indices_are_a_function_of_numbers():
         batch_indices(0, 23, 22, 1)
 
 
+def test_items_of_like_length_share_a_batch():
+    lengths = torch.randint(1, 4, (110,), generator=torch.Generator().manual_seed(0))
+    epochs = [[batch_indices(e * 11 + s, 10, 110, 1, lengths) for s in range(11)] for e in (0, 1)]
+    assert all(sorted(i for rows in epoch for i in rows) == list(range(110)) for epoch in epochs)
+    assert epochs[0] != epochs[1]
+    mixed = [len(set(lengths[rows].tolist())) > 1 for rows in epochs[0]]
+    # Eight batches are sorted together, then the three that are left: two borders each, at most.
+    assert sum(mixed) <= 4
+    firsts = [lengths[rows[0]].item() for rows in epochs[0][:8]]
+    assert firsts != sorted(firsts)
+
+
 def test_seeds_are_fixed_for_ever_and_unrelated():
     assert derive_seed(0, 1, 2) == 4727102316523150270
     assert len({derive_seed(a, b) for a in range(50) for b in range(50)}) == 2500

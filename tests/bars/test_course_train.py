@@ -1,0 +1,45 @@
+"""`course train` at toy, from nothing, within 20 core-minutes a stage, reaches the bars."""
+
+import json
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from course_lib.commands.zoo_runs import STAGE1_BARS, STAGE2_BARS, scores_of
+
+MINUTES = 20
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("bars")
+
+
+def course(root, *words):
+    """Runs the console script in a process of its own; gives standard output and CPU minutes."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-c", "from course_lib.cli import main; main()", *words]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return done.stdout, seconds / 60
+
+
+def missed(root, run, bars):
+    scores = scores_of(json.loads(course(root, "evaluate", run, "--json")[0]))
+    print(run, scores)
+    return {key: scores[key] for key, bar in bars.items() if scores[key] < bar}
+
+
+@pytest.mark.timeout(6000)
+def test_blip2_from_nothing(root):
+    _, first = course(root, "train", "blip2", "--stage", "1", "--scale", "toy", "--out", "first")
+    assert not missed(root, "first", STAGE1_BARS)
+    words = ("train", "blip2", "--stage", "2", "--scale", "toy", "--init", "first")
+    _, second = course(root, *words, "--out", "second")
+    assert not missed(root, "second", STAGE2_BARS)
+    print(f"core-minutes: stage 1 {first:.1f}, stage 2 {second:.1f}")
+    assert first <= MINUTES and second <= MINUTES
