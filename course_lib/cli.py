@@ -135,17 +135,23 @@ def zoo_build(
     names: Annotated[
         list[str] | None, typer.Argument(help="models; all where none is named")
     ] = None,
+    jobs: Annotated[int, typer.Option(help="processes at a time; 0 = one a core")] = 0,
     json_: Json = False,
 ) -> None:
     """Train zoo models, or go on with their training, and write them with their cards."""
+    from course_lib.commands.zoo_build import build_side_by_side
     from course_lib.commands.zoo_runs import ZOO_RUNS, build_run
     from course_lib.zoo.build import build
     from course_lib.zoo.registry import builders
 
     known = (*builders(), *ZOO_RUNS)
-    for name in names or known:
+    wanted = names or known
+    for name in wanted:
         _check("zoo model", name, known)
-    cards = {n: build_run(n) if n in ZOO_RUNS else build(n) for n in names or known}
+    if len(wanted) > 1:
+        cards = build_side_by_side(wanted, jobs or os.cpu_count() or 1)
+    else:
+        cards = {n: build_run(n) if n in ZOO_RUNS else build(n) for n in wanted}
     _print(cards, json_)
     passed = sum(card["passed"] for card in cards.values())
     if not json_:
@@ -184,5 +190,6 @@ def main() -> None:
         print(f"course: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("course: stopped; the same command with --resume goes on.", file=sys.stderr)
+        again = "the same command" if "zoo" in sys.argv[1:2] else "the same command with --resume"
+        print(f"course: stopped; {again} goes on.", file=sys.stderr)
         sys.exit(130)
