@@ -135,6 +135,7 @@ def zoo_build(
     names: Annotated[
         list[str] | None, typer.Argument(help="models; all where none is named")
     ] = None,
+    first_round: Annotated[int, typer.Option(help="2 = from what ships")] = 1,
     jobs: Annotated[int, typer.Option(help="processes at a time; 0 = one a core")] = 0,
     json_: Json = False,
 ) -> None:
@@ -151,7 +152,9 @@ def zoo_build(
     if len(wanted) > 1:
         cards = build_side_by_side(wanted, jobs or os.cpu_count() or 1)
     else:
-        cards = {n: build_run(n) if n in ZOO_RUNS else build(n) for n in wanted}
+        name = wanted[0]
+        card = build_run(name) if name in ZOO_RUNS else build(name, first_round=first_round)
+        cards = {name: card}
     _print(cards, json_)
     passed = sum(card["passed"] for card in cards.values())
     if not json_:

@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from course_lib.commands.zoo_runs import ZOO_RUNS
 from course_lib.recipes import blip2
 from course_lib.training.metrics import read_metrics
+from course_lib.zoo.build import round_dir
 from course_lib.zoo.paths import RUNS
 from course_lib.zoo.registry import builders
 
@@ -31,14 +32,14 @@ NEEDS = {
 POLL_SECONDS = 2.0
 
 
-def run_of(name: str) -> tuple[Path, int]:
-    """Returns the run directory of a zoo model and its number of steps."""
+def runs_of(name: str) -> list[tuple[Path, int]]:
+    """Returns the run directories of a zoo model, one a round, each with its number of steps."""
     if name in ZOO_RUNS:
         numbers = blip2.scale("toy")
         stage = numbers.stage1 if ZOO_RUNS[name]["stage"] == "1" else numbers.stage2
-        return RUNS / f"zoo-{name}", stage.steps
-    steps = builders()[name]().stage.steps
-    return RUNS / f"zoo-{name}-{steps}", steps
+        return [(RUNS / f"zoo-{name}", stage.steps)]
+    steps = [one.stage.steps for one in builders()[name]().rounds]
+    return [(round_dir(name, number, count), count) for number, count in enumerate(steps, start=1)]
 
 
 def command_of(name: str) -> list[str]:
@@ -76,7 +77,8 @@ def build_side_by_side(
             while waiting or running:
                 for name in _ready(waiting, {*waiting, *running})[: jobs - len(running)]:
                     waiting.remove(name)
-                    task = bars.add_task(name, total=run_of(name)[1]) if shown else None
+                    total = sum(steps for _, steps in runs_of(name))
+                    task = bars.add_task(name, total=total) if shown else None
                     running[name] = (_start(command(name)), task)
                 time.sleep(POLL_SECONDS if progress else 0.05)
                 for name, (process, task) in list(running.items()):
@@ -100,8 +102,8 @@ def _start(command: list[str]) -> subprocess.Popen:
 
 
 def _steps_done(name: str) -> int:
-    rows = read_metrics(run_of(name)[0])
-    return rows[-1]["step"] if rows else 0
+    rows = [read_metrics(run_dir) for run_dir, _ in runs_of(name)]
+    return sum(found[-1]["step"] for found in rows if found)
 
 
 def _card(name: str, process: subprocess.Popen) -> dict[str, dict]:

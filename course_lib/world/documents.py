@@ -44,6 +44,23 @@ class Piece:
     target: bool = False
 
 
+@dataclass(frozen=True)
+class Mix:
+    """How often a document about a scene asks for what.
+
+    Args:
+        captions: share of documents with a caption: a look-up of every thing at every place.
+        questions: how many are asked.
+        where: share of questions that ask for a place by an attribute, on top of the even draw.
+        is_there: the same for "is there a …?".
+    """
+
+    captions: float = 0.6
+    questions: int = 6
+    where: float = 0.2
+    is_there: float = 0.2
+
+
 def answered(question: str, answer: str, short: bool = False) -> list[Piece]:
     """Returns a question with its answer as the target, in BLIP-2's wording (section 4.1)."""
     word = "short answer:" if short else "answer:"
@@ -58,16 +75,17 @@ def _caption(scene: Scene, rng: np.random.Generator) -> list[Piece]:
     ]
 
 
-def _question(scene: Scene, rng: np.random.Generator) -> Question:
+def _question(scene: Scene, rng: np.random.Generator, mix: Mix) -> Question:
     """Asks a question; what is looked up from an attribute comes more often: it is learned last."""
-    if rng.random() < 0.4:
-        found = ask(scene, rng, "where" if rng.random() < 0.5 else "is_there")
+    drawn = rng.random()
+    if drawn < mix.where + mix.is_there:
+        found = ask(scene, rng, "where" if drawn < mix.where else "is_there")
         if found is not None:
             return found
     return ask(scene, rng)
 
 
-def scene_document(scene: Scene, rng: np.random.Generator, questions: int = 6) -> list[Piece]:
+def scene_document(scene: Scene, rng: np.random.Generator, mix: Mix) -> list[Piece]:
     """A scene in words, then captions and answers about it.
 
     Half of the time the scene stands before the start token, where BLIP-2 puts the visual tokens
@@ -78,20 +96,20 @@ def scene_document(scene: Scene, rng: np.random.Generator, questions: int = 6) -
         pieces = [Piece(words, "bos")]
     else:
         pieces = [Piece("", "bos"), Piece(f"{rng.choice(PREFIXES)} {words}")]
-    if rng.random() < 0.4:
+    if rng.random() < mix.captions:
         pieces += _caption(scene, rng)
-    for _ in range(questions):
-        question = _question(scene, rng)
+    for _ in range(mix.questions):
+        question = _question(scene, rng, mix)
         pieces += answered(question.text, question.answer, short=rng.random() < 0.3)
     return pieces
 
 
-def dialogue(scene: Scene, rng: np.random.Generator, turns: int = 3) -> list[Piece]:
+def dialogue(scene: Scene, rng: np.random.Generator, mix: Mix, turns: int = 3) -> list[Piece]:
     """A talk about a scene under one of three pairs of roles, the assistant's words as targets."""
     user, assistant = SPEAKERS[int(rng.integers(len(SPEAKERS)))]
     pieces = [Piece("", "bos"), Piece(f"{user} {scene_in_words(scene, rng)}")]
     for turn in range(turns):
-        question = _question(scene, rng)
+        question = _question(scene, rng, mix)
         start = "" if turn == 0 else user
         pieces.append(Piece(f"{start} {question.text} {assistant}".strip()))
         pieces.append(Piece(question.answer, "eos", target=True))
@@ -155,14 +173,18 @@ def knowledge(rng: np.random.Generator) -> list[Piece]:
     return pieces
 
 
-def document(rng: np.random.Generator, max_things: int = 3, split: str = "train") -> list[Piece]:
+def document(
+    rng: np.random.Generator, max_things: int = 3, split: str = "train", mix: Mix | None = None
+) -> list[Piece]:
     """Draws one document of the mix that the zoo's language models are trained on.
 
     Args:
         max_things: 1 to 3; the curriculum starts with 1.
         split: scenes in words have no scans, so this only keeps the streams of scenes apart. All
             combinations of colour and kind occur in text: what is held out is held out of images.
+        mix: what documents about a scene ask for.
     """
+    mix = mix or Mix()
     which = rng.random()
     if which < 0.06:
         return knowledge(rng)
@@ -173,4 +195,4 @@ def document(rng: np.random.Generator, max_things: int = 3, split: str = "train"
     scene = sample_scene(
         rng, "combos" if rng.random() < 0.1 else split, int(rng.integers(1, max_things + 1))
     )
-    return dialogue(scene, rng) if which < 0.28 else scene_document(scene, rng)
+    return dialogue(scene, rng, mix) if which < 0.28 else scene_document(scene, rng, mix)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,13 +23,19 @@ from course_lib.zoo.registry import ZooEntry, builders
 
 
 def build(
-    name: str, *, steps: int | None = None, resume: bool = True, progress: bool = True
+    name: str,
+    *,
+    steps: int | None = None,
+    first_round: int = 1,
+    resume: bool = True,
+    progress: bool = True,
 ) -> dict:
     """Trains one model of the zoo, or goes on with its training, and writes its directory.
 
     Args:
         name: a key of `builders()`.
-        steps: fewer steps than the entry says, for a trial; None takes the entry's.
+        steps: fewer steps a round than the entry says, for a trial; None takes the entry's.
+        first_round: with 2, the training starts from what ships, which the first round made.
         resume: goes on from a checkpoint where there is one.
         progress: shows a progress bar.
 
@@ -36,34 +43,53 @@ def build(
         The card: scores, gates, whether each is passed, steps, seed, seconds of CPU time.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or a round that the model does not have.
     """
     known = builders()
     if name not in known:
         raise unknown_name_error("zoo model", name, known)
     entry = known[name]()
-    stage = entry.stage
-    if steps is not None:
-        stage = type(stage)(
-            **{**vars(stage), "steps": steps, "warmup_steps": min(steps, stage.warmup_steps)}
-        )
-    module = entry.build()
-    run_dir = RUNS / f"zoo-{name}-{stage.steps}"
+    if not 1 <= first_round <= len(entry.rounds):
+        raise ValueError(f"{name} has {len(entry.rounds)} rounds: round {first_round} is none.")
+    module, done = entry.build(), 0
+    if first_round > 1:
+        start_from_shipped(entry, entry.model_of(module))
     started = time.process_time()
-    train(
-        module,
-        stage,
-        entry.batch,
-        run_dir,
-        seed=entry.seed,
-        config={"recipe": f"zoo-{name}"},
-        resume=resume and run_dir.exists(),
-        progress=progress,
-        log_every=50,
-        save_every=500,
-    )
-    model = entry.model_of(module).eval()
-    return write(entry, model, stage.steps, time.process_time() - started)
+    for number, one in enumerate(entry.rounds, start=1):
+        stage = one.stage
+        if steps is not None:
+            stage = replace(stage, steps=steps, warmup_steps=min(steps, stage.warmup_steps))
+        done += stage.steps
+        if number < first_round:
+            continue
+        run_dir = round_dir(name, number, stage.steps)
+        train(
+            module,
+            stage,
+            one.batch,
+            run_dir,
+            seed=entry.seed,
+            config={"recipe": f"zoo-{name}"},
+            resume=resume and run_dir.exists(),
+            progress=progress,
+            log_every=50,
+            save_every=500,
+        )
+        # A round begins with what the one before it would ship, so that it may begin there, too.
+        entry.model_of(module).half().float()
+    seconds = time.process_time() - started
+    return write(entry, entry.model_of(module).eval(), done, seconds)
+
+
+def round_dir(name: str, number: int, steps: int) -> Path:
+    """Returns the run directory of one round; trials of fewer steps have another."""
+    return RUNS / f"zoo-{name}-{number}-{steps}"
+
+
+def start_from_shipped(entry: ZooEntry, model: torch.nn.Module) -> None:
+    """Loads the weights that ship into a model that was just built."""
+    shipped = type(model).from_pretrained(model_dir(entry.name), dtype=torch.float32)
+    model.load_state_dict(shipped.state_dict())
 
 
 def write(entry: ZooEntry, model: torch.nn.Module, steps: int, seconds: float) -> dict:

@@ -18,7 +18,7 @@ from course_lib.world.documents import Piece, answered
 from course_lib.world.language import canonical_caption, scene_in_words
 from course_lib.world.questions import balanced_questions
 from course_lib.world.scene import sample_scenes
-from course_lib.zoo.lm import encode
+from course_lib.zoo.reading import encode
 
 LM_GATE = 0.95
 PROBE_GATES = {"colour": 0.98, "size": 0.98, "shape": 0.95, "digit": 0.90}

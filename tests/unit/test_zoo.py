@@ -8,9 +8,9 @@ import torch
 
 from course_lib.backbones.language import LanguageModel
 from course_lib.backbones.tokenizers import build_tokenizer
-from course_lib.world.documents import Piece, document
+from course_lib.world.documents import Mix, Piece, document
 from course_lib.zoo import build as build_module
-from course_lib.zoo import clip, clip_data, gates, lm, paths
+from course_lib.zoo import clip, clip_data, gates, lm, paths, reading
 
 
 @pytest.mark.parametrize("phase", ["quadrant", "scene"])
@@ -42,7 +42,9 @@ def test_siblings_differ_in_one_attribute():
 
 def test_causal_batches_repeat_and_label_targets_alone():
     tokenizer = build_tokenizer("opt", lm.CONTEXT)
-    one, two = (lm.causal_batch(tokenizer, 0, 3, 4) for _ in range(2))
+    one, two = (
+        reading.causal_batch(tokenizer, 0, 3, 4, reading.Reading(Mix(), block=2)) for _ in range(2)
+    )
     assert all(torch.equal(one[key], two[key]) for key in one)
     labelled = one["labels"] != -100
     assert (one["labels"][labelled] == one["input_ids"][labelled]).all()
@@ -54,7 +56,7 @@ def test_seq2seq_rows_say_what_is_not_read():
     tokenizer, rng = build_tokenizer("t5", lm.CONTEXT), np.random.default_rng(0)
     for _ in range(30):
         pieces = document(rng)
-        for read, said in lm.seq2seq_rows(tokenizer, pieces, rng):
+        for read, said in reading.seq2seq_rows(tokenizer, pieces, rng):
             whole = tokenizer.decode(read + said, skip_special_tokens=True).replace(" ", "")
             ends = [piece.text.replace(" ", "") for piece in pieces if piece.target]
             assert any(whole.endswith(end) for end in ends)
@@ -66,7 +68,7 @@ def test_a_binding_of_symbols_is_read_whole():
     shot, other = Piece("small red 3 top-left . this is a"), Piece("large blue 7 top-left .")
     pieces = [Piece("", "bos"), shot, Piece("dax", "eos"), shot, Piece("dax", "eos", target=True)]
     pieces += [other, Piece("zug", "eos"), other, Piece("zug", "eos", target=True)]
-    for read, said in lm.seq2seq_rows(tokenizer, pieces, rng):
+    for read, said in reading.seq2seq_rows(tokenizer, pieces, rng):
         assert read.count(said[0]) == 1
 
 
@@ -85,11 +87,31 @@ def test_the_gate_counts_what_greedy_decoding_would_write(name):
         if name == "t5":
             ids = tokenizer(" ".join(piece.text for piece in pieces[:-1])).input_ids
         else:
-            ids, _ = lm.encode(tokenizer, pieces[:-1])
+            ids, _ = reading.encode(tokenizer, pieces[:-1])
         embeds = wrapped.embed(torch.tensor([ids]))
         said = wrapped.generate_greedy(embeds, torch.ones(1, len(ids)), max_new_tokens=2)[0]
         right.append(tokenizer.decode(said) == pieces[-1].text)
     assert measure(model, tokenizer, documents) == pytest.approx(np.mean(right))
+
+
+def test_a_second_round_starts_from_what_ships(tmp_path, monkeypatch):
+    from transformers import AutoModelForCausalLM
+
+    monkeypatch.setattr(paths, "MODELS", tmp_path / "models")
+    monkeypatch.setattr(build_module, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(gates, "lm_scores", lambda model, tokenizer: {"caption": 0.5})
+    both = build_module.build("opt", steps=1, progress=False)
+    assert both["steps"] == 2 and len(list((tmp_path / "runs").iterdir())) == 2
+
+    def weights():
+        model = AutoModelForCausalLM.from_pretrained(tmp_path / "models" / "opt")
+        return model.state_dict()["model.decoder.layers.0.fc1.weight"]
+
+    shipped = weights()
+    build_module.build("opt", steps=1, first_round=2, resume=True, progress=False)
+    assert torch.equal(weights(), shipped)  # the second round was finished: nothing was left to do
+    with pytest.raises(ValueError, match="round 3"):
+        build_module.build("opt", first_round=3)
 
 
 def test_a_few_steps_write_a_directory_that_opens(tmp_path, monkeypatch):
