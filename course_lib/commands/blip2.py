@@ -15,6 +15,7 @@ from course_lib.backbones.vision import VisionEncoder
 from course_lib.data.prompts import image_token_id, pad_rows
 from course_lib.data.toy import CACHE, ToyScenes, stage1_batch, stage2_batch
 from course_lib.errors import unknown_name_error
+from course_lib.evaluation.asking import check_has_language
 from course_lib.evaluation.retrieval import r_at_1
 from course_lib.evaluation.toy import Answerer, evaluate_toy
 from course_lib.recipes import blip2
@@ -159,8 +160,7 @@ def answerer(opened: Opened, data: ToyScenes) -> Answerer:
     Raises:
         ValueError: for a run of stage 1, which has no language model.
     """
-    if not isinstance(opened.model, VLM):
-        raise ValueError("A stage-1 run has no language model to answer with: give a stage-2 run.")
+    check_has_language(opened)
     return Answerer(opened.model, opened.tokenizer, data)
 
 

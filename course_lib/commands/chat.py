@@ -8,13 +8,7 @@ import torch
 
 from course_lib.commands.blip2 import Opened, open_run
 from course_lib.data.images import load_image, to_pixel_values
-from course_lib.data.prompts import (
-    blip2_prompt,
-    check_prompt,
-    describe_unknown_words,
-    generation_batch,
-)
-from course_lib.vlm import VLM
+from course_lib.evaluation.asking import answer_to
 from course_lib.world.draw import draw_scenes
 from course_lib.world.scene import IMAGE_SIZE, sample_scenes
 
@@ -42,28 +36,11 @@ def reply(run: str, image: str | Path, prompt: str, max_new_tokens: int = 48) ->
     """
     picture = load_image(image)
     opened = open_run(run)
-    if not isinstance(opened.model, VLM):
-        raise ValueError("A stage-1 run has no language model to answer with: give a stage-2 run.")
-    text = framed(prompt, opened.model.language.is_encoder_decoder)
-    queries = opened.model.vpg.head.config.num_query_tokens
-    ids = blip2_prompt(opened.tokenizer, text, queries)
-    check_prompt(opened.tokenizer, prompt, ids, opened.model.language.max_positions)
     pixel_values = to_pixel_values([picture], IMAGE_SIZE)
-    batch = generation_batch(opened.tokenizer, [ids], opened.model.language.is_encoder_decoder)
-    batch["pixel_values"] = pixel_values
-    answer = opened.model.generate(batch, max_new_tokens=max_new_tokens)[0]
-    notes = describe_unknown_words(opened.tokenizer, prompt)
+    answer, notes = answer_to(opened, pixel_values, prompt, max_new_tokens)
     if distance(opened, pixel_values) > FAR:
         notes.append(UNLIKE)
-    return {"answer": opened.tokenizer.decode(answer, skip_special_tokens=True), "notes": notes}
-
-
-def framed(prompt: str, short: bool) -> str:
-    """Puts a question into BLIP-2's wording; "describe" asks for the caption, without words."""
-    words = prompt.strip()
-    if words.lower().rstrip(".") in ("describe", "describe the picture", "caption"):
-        return ""
-    return f"question: {words} {'short answer:' if short else 'answer:'}"
+    return {"answer": answer, "notes": notes}
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from course_lib.data.prompts import blip2_prompt, generation_batch, typed_ids
 from course_lib.data.toy import ToyScenes
+from course_lib.evaluation.asking import question_in_words
 from course_lib.evaluation.captions import caption_scores
 from course_lib.evaluation.vqa import vqa_scores
 from course_lib.vlm import VLM
@@ -34,7 +35,7 @@ class Answerer:
 
     def question_prompt(self, question: str) -> str:
         """Returns the paper's wording: "Question: … Answer:", or "Short answer:" for T5."""
-        return f"question: {question} {'short answer:' if self.short else 'answer:'}"
+        return question_in_words(question, self.short)
 
     def write(self, prompts: list[list[int]], rows: list[int], images: bool = True) -> list[str]:
         """Returns what the model writes behind each prompt, about the scene of each row."""

@@ -33,6 +33,10 @@ FORBIDDEN = {
     "vlm": {f"course_lib.{name}" for name in ("data", *OUTER)},
     "recipes": {f"course_lib.{name}" for name in OUTER if name != "recipes"},
     "training": {f"course_lib.{name}" for name in ("vlm", "backbones", *INNER, *OUTER)},
+    "evaluation": {f"course_lib.{name}" for name in OUTER if name != "evaluation"},
+    # A notebook opens runs with `commands` and hands them to `teach`: neither needs the other.
+    "teach": {f"course_lib.{name}" for name in ("cli", "commands", "devtools", "zoo")},
+    "commands": {"course_lib.cli", "course_lib.teach", "ipywidgets", "matplotlib"},
     "world": {"torch", "transformers", "accelerate"},
     "evaluation.captions": {"torch", "transformers"},
 }

@@ -1,0 +1,85 @@
+"""One typed prompt about one picture: from pixels and words to an answer and what to say about it.
+
+The console script, the chat widget and its picture on paper all ask here, so they say the same.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from course_lib.data.prompts import (
+    blip2_prompt,
+    check_prompt,
+    describe_unknown_words,
+    generation_batch,
+)
+from course_lib.vlm import VLM
+
+CAPTION_WISHES = ("describe", "describe the picture", "caption")
+
+
+class OpenedRun(Protocol):
+    """What asking needs of a run; `course_lib.commands.blip2.Opened` is one."""
+
+    model: torch.nn.Module
+    tokenizer: PreTrainedTokenizerBase
+
+
+def check_has_language(opened: OpenedRun) -> None:
+    """Refuses a run that cannot answer.
+
+    Raises:
+        ValueError: for a run of stage 1, which has no language model.
+    """
+    if not isinstance(opened.model, VLM):
+        raise ValueError("A stage-1 run has no language model to answer with: give a stage-2 run.")
+
+
+def question_in_words(question: str, short: bool) -> str:
+    """Returns the paper's wording: "Question: … Answer:", or "Short answer:" for T5."""
+    return f"question: {question} {'short answer:' if short else 'answer:'}"
+
+
+def framed(prompt: str, short: bool) -> str:
+    """Puts a question into BLIP-2's wording; "describe" asks for the caption, without words."""
+    words = prompt.strip()
+    if words.lower().rstrip(".") in CAPTION_WISHES:
+        return ""
+    return question_in_words(words, short)
+
+
+def answer_to(
+    opened: OpenedRun,
+    pixel_values: torch.Tensor | None,
+    prompt: str,
+    max_new_tokens: int = 48,
+) -> tuple[str, list[str]]:
+    """Answers what a person typed about one picture.
+
+    Args:
+        opened: an opened stage-2 run.
+        pixel_values: (1, 3, 48, 48), normalised; None asks the language model without a picture.
+        prompt: a question, or "describe" for the caption.
+        max_new_tokens: most words of the answer.
+
+    Returns:
+        The answer, and a sentence for each word that the model does not know.
+
+    Raises:
+        ValueError: for an empty prompt, one beyond the context, or a run of stage 1.
+    """
+    check_has_language(opened)
+    language, tokenizer = opened.model.language, opened.tokenizer
+    queries = opened.model.vpg.head.config.num_query_tokens
+    words = framed(prompt, language.is_encoder_decoder)
+    ids = blip2_prompt(tokenizer, words, queries, 0 if pixel_values is None else 1)
+    check_prompt(tokenizer, prompt, ids, language.max_positions)
+    batch = generation_batch(tokenizer, [ids], language.is_encoder_decoder)
+    if pixel_values is not None:
+        batch["pixel_values"] = pixel_values
+    answer_ids = opened.model.generate(batch, max_new_tokens=max_new_tokens)[0]
+    answer = tokenizer.decode(answer_ids, skip_special_tokens=True)
+    return answer, describe_unknown_words(tokenizer, prompt)

@@ -1,0 +1,115 @@
+"""What the chat widget does, on paper: scenes, questions, and what the model really answers."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from course_lib.data.toy import ToyScenes
+from course_lib.evaluation.asking import OpenedRun, answer_to, check_has_language
+from course_lib.evaluation.vqa import is_right
+from course_lib.world.language import canonical_caption
+from course_lib.world.questions import QUESTION_TYPES, Question, ask
+from course_lib.world.scene import Scene
+
+DESCRIBE = "describe"
+RIGHT, WRONG = "✓", "✗"
+# Okabe and Ito's blue and vermilion, which colour-blind readers tell apart; the sign says it too.
+INK = {RIGHT: "#0072B2", WRONG: "#D55E00"}
+LINE = 95  # characters on a line of the figure
+LINE_INCHES = 0.17
+WIDTH_INCHES = 8.5
+
+
+def known_questions(scene: Scene, seed: int = 0) -> list[Question]:
+    """Returns questions whose right answer the scene states: its caption, and one of each type."""
+    rng = np.random.default_rng(seed)
+    asked = [ask(scene, rng, type) for type in QUESTION_TYPES]
+    caption = Question("caption", DESCRIBE, canonical_caption(scene).rstrip("."))
+    return [caption, *(question for question in asked if question is not None)]
+
+
+def sign_of(answer: str, question: Question) -> str:
+    """Returns ✓ for a right answer, ✗ for a wrong one."""
+    return RIGHT if is_right(answer, question) else WRONG
+
+
+def draw_answers(
+    opened: OpenedRun, data: ToyScenes, asked: Sequence[tuple[int, Question]]
+) -> Figure:
+    """Draws scenes with questions and the model's answers beside them.
+
+    Right answers carry ✓, wrong ones ✗ and what the scene says, so that no colour is needed to
+    tell them apart. The size of the figure depends on what is asked, not on what is answered.
+
+    Args:
+        opened: an opened stage-2 run.
+        data: the scenes.
+        asked: (row of a scene, question) pairs, as `balanced_questions` and `known_questions` give
+            them; what is asked about one scene stands together.
+
+    Returns:
+        The figure, one axes a scene; questions and answers are its text artists.
+
+    Raises:
+        ValueError: for a run of stage 1, or when nothing is asked.
+    """
+    check_has_language(opened)
+    if not asked:
+        raise ValueError("There is nothing to draw: give at least one (row, question) pair.")
+    by_row: dict[int, list[Question]] = {}
+    for row, question in asked:
+        by_row.setdefault(row, []).append(question)
+    heights = [max(7, sum(map(_lines_of, questions)) + 1) for questions in by_row.values()]
+    figure, axes = plt.subplots(
+        len(by_row),
+        figsize=(WIDTH_INCHES, LINE_INCHES * sum(heights)),
+        dpi=90,
+        squeeze=False,
+        gridspec_kw={"height_ratios": heights, "hspace": 0},
+    )
+    figure.subplots_adjust(left=0, right=1, top=1, bottom=0)
+    for axis, height, (row, questions) in zip(axes.flat, heights, by_row.items(), strict=True):
+        pixels = data.pixel_values([row])
+        pairs = [(question, answer_to(opened, pixels, question.text)[0]) for question in questions]
+        _draw_scene(axis, data.images[row], pairs, height)
+    return figure
+
+
+def _lines_of(question: Question) -> int:
+    """Returns the lines kept for a question, an answer as long as the right one, and the truth."""
+    return 1 + -(-(2 * len(question.answer) + 25) // LINE)
+
+
+def _answer_lines(question: Question, answer: str) -> list[str]:
+    """Writes the answer behind its sign, shortened where it rambles, and the truth if it differs.
+
+    The answer gives way and not the truth.
+    """
+    sign, count = sign_of(answer, question), _lines_of(question) - 1
+    truth = "" if sign == RIGHT else f" (the scene says: {question.answer})"
+    room = count * (LINE - 8) - len(truth)
+    said = textwrap.shorten(answer, room, placeholder=" …") or "(nothing)"
+    return textwrap.wrap(f"{sign} {said}{truth}", LINE, break_on_hyphens=False)
+
+
+def _draw_scene(
+    axis: Axes, image: np.ndarray, pairs: list[tuple[Question, str]], height: int
+) -> None:
+    """Draws one scene at the left and its questions beside it; the unit is a line of text."""
+    axis.imshow(image, extent=(0.3, 6.3, height - 6.5, height - 0.5))
+    style = {"va": "top", "fontsize": 9, "linespacing": 1.2, "parse_math": False}
+    top = height - 0.6
+    for question, answer in pairs:
+        lines = "\n".join(_answer_lines(question, answer))
+        ink = INK[sign_of(answer, question)]
+        axis.text(7, top, question.text, color="#222222", **style)
+        axis.text(7, top - 1, lines, color=ink, fontweight="bold", **style)
+        top -= _lines_of(question)
+    axis.set(xlim=(0, WIDTH_INCHES / LINE_INCHES), ylim=(0, height), aspect="equal")
+    axis.axis("off")

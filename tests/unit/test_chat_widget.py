@@ -1,0 +1,229 @@
+"""The chat widget, driven as a person would, its static twin, and what both of them ask with."""
+
+from dataclasses import replace
+from html import escape
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from IPython.core.formatters import DisplayFormatter
+from transformers import (
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    OPTForCausalLM,
+    T5ForConditionalGeneration,
+)
+
+from course_lib.backbones.language import LanguageModel
+from course_lib.backbones.tokenizers import build_tokenizer
+from course_lib.backbones.vision import VisionEncoder
+from course_lib.commands.blip2 import Opened
+from course_lib.data.prompts import image_token_id
+from course_lib.data.toy import ToyScenes
+from course_lib.evaluation.asking import answer_to
+from course_lib.evaluation.toy import Answerer
+from course_lib.recipes import blip2
+from course_lib.teach import chat_figure, chat_widget
+from course_lib.teach.chat_figure import draw_answers, known_questions, sign_of
+from course_lib.teach.chat_widget import STORED, ChatWidget
+from course_lib.vpg import QFormerConfig
+from course_lib.world.language import canonical_caption
+from course_lib.world.questions import Question
+from tests.tiny_models import randomise, text_config
+
+matplotlib.use("Agg")
+LANGUAGES = {"opt": OPTForCausalLM, "t5": T5ForConditionalGeneration}
+
+
+def tiny_run(kind):
+    """Builds a stage-2 run of random weights that reads 48 × 48 pixels and the course's words."""
+    torch.manual_seed(0)
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16}
+    vision = CLIPVisionConfig(intermediate_size=32, image_size=48, patch_size=8, **sizes)
+    encoder = VisionEncoder(randomise(CLIPVisionModel(vision), 1))
+    tokenizer = build_tokenizer(kind)
+    language = randomise(LANGUAGES[kind](text_config(kind, vocabulary=len(tokenizer))), 2)
+    head = QFormerConfig(intermediate_size=32, encoder_hidden_size=16, num_query_tokens=4, **sizes)
+    numbers = replace(blip2.scale("toy"), qformer=replace(head, cross_attention_frequency=1))
+    place = image_token_id(tokenizer)
+    model = blip2.build_stage2(numbers, encoder, LanguageModel(language), place)
+    randomise(model.vpg.head, 3)
+    return Opened(model.eval(), encoder, tokenizer, {})
+
+
+@pytest.fixture(scope="module")
+def opened():
+    return tiny_run("opt")
+
+
+@pytest.fixture(scope="module")
+def scenes(opened):
+    return ToyScenes(4, 0, "test", opened.encoder)
+
+
+@pytest.fixture
+def widget(opened, scenes):
+    return ChatWidget(opened, scenes)
+
+
+def say(widget, text):
+    """Types a question and clicks; returns the newest entry of the transcript."""
+    widget.question.value = text
+    widget.ask_button.click()
+    return widget.entries[0]
+
+
+@pytest.mark.parametrize("kind", LANGUAGES)
+def test_a_typed_question_is_asked_as_evaluation_asks_it(kind):
+    opened = tiny_run(kind)
+    data = ToyScenes(3, 0, "test", opened.encoder)
+    answerer = Answerer(opened.model, opened.tokenizer, data)
+    rows, text = [0, 1, 2], "what is at top-left?"
+    images = [data.pixel_values([row]) for row in rows]
+    assert answerer.answers(rows, [text] * 3) == [answer_to(opened, i, text)[0] for i in images]
+    assert answerer.captions(rows) == [answer_to(opened, i, "Describe.")[0] for i in images]
+    assert answerer.answers([0], [text], images=False) == [answer_to(opened, None, text)[0]]
+
+
+def test_a_click_puts_question_and_answer_into_the_transcript(widget, opened, scenes):
+    entry = say(widget, "is there a red thing?")
+    answer = answer_to(opened, scenes.pixel_values([0]), "is there a red thing?")[0]
+    assert answer and f"<b>model:</b> {escape(answer)}" in entry
+    assert "scene 1:</b> is there a red thing?" in entry
+    assert "it read: question: is there a red thing? answer:" in entry
+    assert widget.transcript.value == entry
+    say(widget, "describe")
+    assert "it read no words" in widget.entries[0] and widget.transcript.value.endswith(entry)
+
+
+def test_the_enter_key_asks(widget):
+    widget.question.value = "how many things are there?"
+    widget.question._handle_custom_msg({"event": "submit"}, [])
+    assert len(widget.entries) == 1
+
+
+def test_typed_text_is_escaped(widget):
+    entry = say(widget, "<img src=x onerror=alert(1)> & <image>")
+    assert "<img" not in entry and "<image>" not in entry
+    assert "&lt;img src=x onerror=alert(1)&gt; &amp; &lt;image&gt;" in entry
+
+
+def test_an_unknown_word_is_named_with_near_ones(widget):
+    entry = say(widget, "is there a cirkle?")
+    assert "does not know &#x27;cirkle&#x27;; near it: circle" in entry and "model:" in entry
+
+
+@pytest.mark.parametrize("text", ["", "   "])
+def test_an_empty_prompt_gets_one_sentence(widget, text):
+    entry = say(widget, text)
+    assert "The prompt is empty: ask something" in entry and "model:" not in entry
+    assert "model:" in say(widget, "describe")
+
+
+def test_a_prompt_beyond_the_context_gets_one_sentence(widget):
+    assert "reads 40 at most" in say(widget, "red " * 60)
+
+
+def test_scenes_go_round_and_bring_their_own_examples(widget, scenes):
+    seen = []
+    for row in (0, 1, 2, 3, 0):
+        assert widget.row == row and f"Scene {row + 1} of 4" in widget.facts.value
+        assert canonical_caption(scenes.scenes[row]) in widget.facts.value
+        texts = [question.text for question in known_questions(scenes.scenes[row], row)]
+        assert [value for _, value in widget.examples.options] == ["", *texts]
+        seen.append(bytes(widget.picture.value))
+        widget.next_button.click()
+    assert seen[0] == seen[4] and len(set(seen)) == 4 and seen[0].startswith(b"\x89PNG")
+    widget.previous_button.click()
+    widget.previous_button.click()
+    assert widget.row == 3 and "scene 4:" in say(widget, "describe")
+
+
+def test_an_example_fills_the_text_box_as_often_as_it_is_chosen(widget):
+    for _ in range(2):
+        widget.question.value = "something else"
+        widget.examples.value = "how many things are there?"
+        assert widget.question.value == "how many things are there?"
+
+
+def test_without_the_picture_the_language_model_answers_alone(widget, opened, scenes):
+    text = "what is at bottom-left?"
+    blind = answer_to(opened, None, text)[0]
+    assert blind != answer_to(opened, scenes.pixel_values([0]), text)[0]
+    widget.blind.value = True
+    entry = say(widget, text)
+    assert "scene 1, without the picture:" in entry and f"<b>model:</b> {escape(blind)}" in entry
+
+
+def test_a_verdict_is_given_where_the_scene_states_the_answer(widget, monkeypatch):
+    question = known_questions(widget.data.scenes[0])[1]
+    answer = {"text": question.answer}
+    monkeypatch.setattr(chat_widget, "answer_to", lambda *_: (answer["text"], []))
+    assert "✓ right" in say(widget, f" {question.text.upper()} ")
+    answer["text"] = "<b>wrong</b>"
+    entry = say(widget, question.text)
+    assert f"✗ the scene says: {question.answer}" in entry and "&lt;b&gt;wrong" in entry
+    assert "✓" not in say(widget, "who?") and "✗" not in say(widget, "who?")
+
+
+def test_a_stage_1_run_is_refused(opened, scenes):
+    first = Opened(torch.nn.Linear(1, 1), opened.encoder, opened.tokenizer, {})
+    for make in (ChatWidget, lambda run, data: draw_answers(run, data, [])):
+        with pytest.raises(ValueError, match="stage-2"):
+            make(first, scenes)
+
+
+def test_what_a_notebook_stores_is_the_same_everywhere(widget, opened, scenes):
+    say(widget, "describe")
+    view = "application/vnd.jupyter.widget-view+json"
+    for one in (widget, ChatWidget(opened, scenes, row=2)):
+        data, metadata = DisplayFormatter().format(one)
+        assert set(data) == {"text/plain", view} and metadata == {}
+        assert data["text/plain"] == repr(one) == STORED
+        assert data[view]["model_id"] == one.box.model_id
+    assert "0x" not in STORED and "\\x" not in STORED and len(STORED) < 100
+
+
+def test_every_known_question_has_the_scenes_own_answer(scenes):
+    for scene in scenes.scenes:
+        questions = known_questions(scene)
+        assert sign_of(canonical_caption(scene), questions[0]) == "✓"
+        assert {"colour", "kind", "size", "is_there", "how_many"} <= {q.type for q in questions}
+
+
+def figure_texts(figure):
+    return [text.get_text() for axis in figure.axes for text in axis.texts]
+
+
+def test_the_twin_holds_the_models_answers(opened, scenes):
+    asked = [(row, q) for row in (2, 0) for q in known_questions(scenes.scenes[row])[1:4]]
+    figure = draw_answers(opened, scenes, asked)
+    texts = figure_texts(figure)
+    assert len(figure.axes) == 2 and texts[::2] == [question.text for _, question in asked]
+    for (row, question), text in zip(asked, texts[1::2], strict=True):
+        answer = answer_to(opened, scenes.pixel_values([row]), question.text)[0]
+        assert text.startswith(sign_of(answer, question))
+        assert answer.split()[0] == text.split()[1] and text.endswith(f"{question.answer})")
+    drawn = figure.axes[0].images[0].get_array()
+    assert np.array_equal(drawn, scenes.images[2])
+    matplotlib.pyplot.close(figure)
+
+
+def test_the_twin_marks_right_and_wrong_by_sign_and_colour(opened, scenes, monkeypatch):
+    asked = [(0, Question("kind", "what is at top-left?", "7")), (0, Question("sides", "?", "ten"))]
+    answers = iter([("7.", []), ("word " * 48, []), ("", []), ("ten", [])])
+    monkeypatch.setattr(chat_figure, "answer_to", lambda *_: next(answers))
+    first, second = (draw_answers(opened, scenes, asked) for _ in range(2))
+    right, wrong = (text for text in first.axes[0].texts[1::2])
+    assert right.get_text() == "✓ 7." and right.get_color() == "#0072B2"
+    assert wrong.get_text().startswith("✗ word") and wrong.get_color() == "#D55E00"
+    assert wrong.get_text().endswith("… (the scene says: ten)") and "\n" not in wrong.get_text()
+    assert figure_texts(second)[1::2] == ["✗ (nothing) (the scene says: 7)", "✓ ten"]
+    assert (first.get_size_inches() == second.get_size_inches()).all()
+    matplotlib.pyplot.close("all")
+
+
+def test_the_twin_refuses_to_draw_nothing(opened, scenes):
+    with pytest.raises(ValueError, match="at least one"):
+        draw_answers(opened, scenes, [])
