@@ -64,7 +64,7 @@ def _toy() -> Scale:
             max_position_embeddings=64,
             dropout=0.0,
         ),
-        stage1=Stage("stage1", ("vpg.head", "heads"), 2500, 64, 1e-3, warmup_steps=100),
+        stage1=Stage("stage1", ("vpg.head", "heads"), 1600, 64, 1e-3, warmup_steps=100),
         stage2=Stage("stage2", STAGE2_TRAINABLE, 3000, 64, 1e-3, warmup_steps=100),
         num_scenes=12_000,
     )
