@@ -9,13 +9,12 @@ a meaning for the length of one document, knowledge without any scene) are there
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
 from course_lib.world.language import captions, scene_in_words
-from course_lib.world.questions import SIDES, Question, ask, parity
-from course_lib.world.scene import COLOURS, DIGITS, KINDS, Scene, Thing, sample_scene
+from course_lib.world.questions import SIDES, Question, ask, parity, unique_names
+from course_lib.world.scene import COLOURS, DIGITS, KINDS, Scene, sample_scene
 from course_lib.world.vocabulary import symbols
 
 CAPTION_PROMPTS = (
@@ -54,14 +53,12 @@ class Mix:
         questions: how many are asked.
         where: share of questions that ask for a place by an attribute, on top of the even draw.
         is_there: the same for "is there a …?".
-        placed: share of documents that go through the things in any order and say where each is.
     """
 
     captions: float = 0.6
     questions: int = 6
     where: float = 0.2
-    is_there: float = 0.2
-    placed: float = 0.5
+    is_there: float = 0.1
 
 
 def answered(question: str, answer: str, short: bool = False) -> list[Piece]:
@@ -88,29 +85,30 @@ def _question(scene: Scene, rng: np.random.Generator, mix: Mix) -> Question:
     return ask(scene, rng)
 
 
-def _placed(scene: Scene, rng: np.random.Generator) -> list[Piece]:
-    """Says of each thing, in random order, where it is: the look-up from attributes to a place.
+def place_drill(rng: np.random.Generator, split: str, level: int) -> list[Piece]:
+    """A scene of two or three things and nothing but the look-up from an attribute to a place.
 
     Captions do not teach it, though they name every place: their things come in the order of the
-    places, so that the next place can be told without looking at the attributes.
+    places, so that the next place can be told without looking at the attributes. What decides is
+    that the attribute stands right before the place at first: OPT stood at chance after 8,000 steps
+    of questions, found the look-up in 150 steps of this drill at level 0, and needed 100 more for
+    level 1 and 50 for level 2. Mixed into other documents the same lines taught nothing in 500.
+
+    Args:
+        level: 0 says "red top-left", 1 also "the red thing is at top-left", 2 also asks for it.
     """
-    pieces = []
-    for index in rng.permutation(len(scene.things)):
-        thing = scene.things[index]
-        names = [
-            " ".join(words)
-            for words in product(("", thing.size), ("", thing.colour), ("thing", thing.kind))
-        ]
-        fits = [name for name in names if sum(_is_called(t, name) for t in scene.things) == 1]
-        # Two equal things have no name of their own: then any place of such a thing would be right.
-        if fits:
-            name = " ".join(str(rng.choice(fits)).split())
-            pieces += [Piece(f"the {name} is at"), Piece(thing.place, target=True)]
+    scene = sample_scene(rng, split, 2 if rng.random() < 0.6 else 3)
+    pieces = [Piece(scene_in_words(scene, rng), "bos")]
+    known = unique_names(scene)
+    for index in rng.permutation(len(known))[:4]:
+        name, thing = known[index]
+        form = int(rng.integers(level + 1))
+        if form == 2:
+            pieces += answered(f"where is the {name}?", thing.place)
+        else:
+            words = f"the {name} is at" if form else name.removesuffix(" thing")
+            pieces += [Piece(words), Piece(thing.place, target=True)]
     return pieces
-
-
-def _is_called(thing: Thing, name: str) -> bool:
-    return set(name.split()) <= {"thing", thing.size, thing.colour, thing.kind}
 
 
 def scene_document(scene: Scene, rng: np.random.Generator, mix: Mix) -> list[Piece]:
@@ -126,8 +124,6 @@ def scene_document(scene: Scene, rng: np.random.Generator, mix: Mix) -> list[Pie
         pieces = [Piece("", "bos"), Piece(f"{rng.choice(PREFIXES)} {words}")]
     if rng.random() < mix.captions:
         pieces += _caption(scene, rng)
-    if rng.random() < mix.placed:
-        pieces += _placed(scene, rng)
     for _ in range(mix.questions):
         question = _question(scene, rng, mix)
         pieces += answered(question.text, question.answer, short=rng.random() < 0.3)

@@ -53,7 +53,7 @@ def _size(scene: Scene, rng: np.random.Generator) -> Question:
     return Question("size", f"what size is the thing at {thing.place}?", thing.size)
 
 
-def _unique(scene: Scene) -> list[tuple[str, Thing]]:
+def unique_names(scene: Scene) -> list[tuple[str, Thing]]:
     """Returns each colour and kind that names exactly one thing, as words of a question."""
     found = []
     for field, words in (("colour", "{} thing"), ("kind", "{}")):
@@ -67,7 +67,7 @@ def _unique(scene: Scene) -> list[tuple[str, Thing]]:
 
 
 def _where(scene: Scene, rng: np.random.Generator) -> Question | None:
-    chosen = _pick(rng, _unique(scene))
+    chosen = _pick(rng, unique_names(scene))
     if chosen is None:
         return None
     words, thing = chosen

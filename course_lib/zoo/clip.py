@@ -2,7 +2,8 @@
 
 What decided: with random batches the digits stay unread (51 % by a linear probe after 1,500
 steps), since colour and place already tell the pairs of a batch apart. Scenes that differ in one
-attribute, and first steps on single quadrants, are what makes the digits visible.
+attribute, and first steps on single quadrants, are what makes the digits visible. And position
+embeddings have to start loud, for whoever reads patches later has no other way to tell where.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from course_lib.world.scene import IMAGE_SIZE
 from course_lib.zoo.clip_data import clip_batch
 
 TEXT_LENGTH = 48
+# As loud as the patches. With transformers' 0.02 one patch of the second-last layer told its
+# quadrant in 42 % of cases (chance: 25 %): a Q-Former, which knows no positions, then names the
+# right colours, sizes and kinds in the wrong places (12 % of things right in scenes of three).
+POSITION_STD = 1.0
 
 
 def build_clip(patch_size: int = 8, width: int = 128, layers: int = 5, seed: int = 0) -> CLIPModel:
@@ -52,6 +57,7 @@ def build_clip(patch_size: int = 8, width: int = 128, layers: int = 5, seed: int
         if isinstance(module, (nn.Linear, nn.Conv2d)):
             fan_in = module.weight[0].numel()
             nn.init.normal_(module.weight, std=fan_in**-0.5)
+    nn.init.normal_(model.vision_model.embeddings.position_embedding.weight, std=POSITION_STD)
     return model
 
 

@@ -61,6 +61,27 @@ def probe_scores(
     return scores
 
 
+@torch.no_grad()
+def place_score(clip: CLIPModel, scenes: int = 200, seed: int = 0) -> float:
+    """Measures how well one patch alone tells its quadrant, by a linear probe.
+
+    A Q-Former reads patches as a set: what a patch does not say of its place is lost.
+    """
+    images = draw_scenes(sample_scenes(scenes, 3000 + seed, "test"))
+    output = clip.vision_model(to_pixel_values(images, IMAGE_SIZE), output_hidden_states=True)
+    hidden = output.hidden_states[-2]
+    tokens = quadrant_tokens(clip.config.vision_config.patch_size)
+    patches = hidden[:, tokens.flatten()].numpy()
+    places = np.repeat(np.arange(len(PLACES)), tokens.shape[1])
+    half = scenes // 2
+    train, test = (part.reshape(-1, part.shape[-1]) for part in (patches[:half], patches[half:]))
+    mean, deviation = train.mean(0), train.std(0) + 1e-6
+    probe = LogisticRegression(C=0.1, max_iter=300)
+    probe.fit((train - mean) / deviation, np.tile(places, half))
+    return float(probe.score((test - mean) / deviation, np.tile(places, scenes - half)))
+
+
 def measure_clip(clip: CLIPModel) -> dict:
     """Returns the probe's scores and the gates they have to pass."""
-    return {"scores": probe_scores(clip), "gates": PROBE_GATES}
+    scores = probe_scores(clip) | {"place": place_score(clip)}
+    return {"scores": scores, "gates": PROBE_GATES}

@@ -4,7 +4,8 @@ What decided for OPT: captions are a look-up of everything at every place, and w
 documents holding one, colour and kind by place came between steps 1,500 and 3,000 (captions .985
 at 4,000), while "where is the red thing?" stood at .59. With 40 % captions and twice as many of the
 look-ups by attribute these came first ("is there" .98 at 2,500) and the look-ups by place had not
-come at 4,000 (captions .45). So it reads in two rounds: captions first, then the rest beside them.
+come at 4,000 (captions .45). So it reads in three rounds: captions first, then the rest beside
+them, and a drill of the one look-up that stood at chance after both ("where", see `place_drill`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from course_lib.data.prompts import pad_rows
-from course_lib.world.documents import Mix, Piece, document
+from course_lib.world.documents import Mix, Piece, document, place_drill
 from course_lib.zoo.lm import CONTEXT
 
 BATCH_SIZE = 64
@@ -49,13 +50,21 @@ class Reading:
         mix: what documents about a scene ask for.
         first_things: largest number of things at the start; it grows to 3 within a fifth of the
             steps.
+        drill: steps at the start that read `place_drill` alone, a third of them at each level.
         block: batches that are drawn together, sorted by length and cut, which saves padding; 1
             leaves every batch a fair draw.
     """
 
     mix: Mix
     first_things: int = 1
+    drill: int = 0
     block: int = 1
+
+    def draw(self, rng: np.random.Generator, step: int, steps: int) -> list[Piece]:
+        """Draws a document of a step."""
+        if step < self.drill:
+            return place_drill(rng, "train", 3 * step // self.drill)
+        return document(rng, self.things_at(step, steps), mix=self.mix)
 
     def things_at(self, step: int, steps: int) -> int:
         """Returns the largest number of things in a scene of this step."""
@@ -68,13 +77,13 @@ def _block_by_length(
     rows_of: Callable,
     count: int,
     seeds: tuple[int, int],
-    max_things: int,
-    mix: Mix,
+    reading: Reading,
+    steps: int,
 ) -> list[tuple[list[int], list[int]]]:
-    rng = np.random.default_rng(seeds)
+    rng, first_step = np.random.default_rng(seeds), seeds[1] * reading.block
     rows: list[tuple[list[int], list[int]]] = []
     while len(rows) < count:
-        rows += rows_of(tokenizer, document(rng, max_things, mix=mix), rng)
+        rows += rows_of(tokenizer, reading.draw(rng, first_step, steps), rng)
     return sorted(rows[:count], key=lambda row: len(row[0]))
 
 
@@ -96,9 +105,8 @@ def batch_rows(
     """
     block, place = divmod(step, reading.block)
     turn = int(np.random.default_rng((seed, block, 1)).permutation(reading.block)[place])
-    things = reading.things_at(block * reading.block, steps)
     count = reading.block * batch_size
-    rows = _block_by_length(tokenizer, rows_of, count, (seed, block), things, reading.mix)
+    rows = _block_by_length(tokenizer, rows_of, count, (seed, block), reading, steps)
     return rows[turn * batch_size :][:batch_size]
 
 

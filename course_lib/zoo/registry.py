@@ -62,7 +62,7 @@ class ZooEntry:
 def _clip() -> ZooEntry:
     from course_lib.zoo import clip, probes
 
-    quadrant_steps, scene_steps = 5200, 2800
+    quadrant_steps, scene_steps = 4600, 2200
     stage = Stage("clip", ("clip",), quadrant_steps + scene_steps, 256, 1e-3, warmup_steps=100)
     return ZooEntry(
         name="clip",
@@ -100,16 +100,18 @@ def _opt() -> ZooEntry:
 
     size = reading.BATCH_SIZE
     first = Stage("opt", ("model",), 4000, size, 1e-3, warmup_steps=200)
-    captions_first = reading.Reading(Mix(captions=0.6, questions=5, where=0.15, is_there=0.0))
+    captions_first = reading.Reading(Mix(0.6, 5, where=0.15, is_there=0.0))
     second = Stage("opt-2", ("model",), 2400, size, 8e-4, warmup_steps=100, min_learning_rate=5e-5)
-    look_ups = reading.Reading(Mix(captions=0.5, where=0.2, is_there=0.2), first_things=3)
+    look_ups = reading.Reading(Mix(0.5, 6, where=0.2, is_there=0.2), first_things=3)
+    third = Stage("opt-3", ("model",), 1600, size, 1e-3, warmup_steps=100, min_learning_rate=2e-5)
+    places = reading.Reading(Mix(), first_things=3, drill=600)
 
     def rounds(tokenizer) -> tuple[Round, ...]:
         def made(stage: Stage, read: reading.Reading) -> Round:
             batch = reading.causal_batch
             return Round(stage, lambda step: batch(tokenizer, 0, step, stage.steps, read))
 
-        return made(first, captions_first), made(second, look_ups)
+        return made(first, captions_first), made(second, look_ups), made(third, places)
 
     summary = "A decoder-only language model (OPT) that reads a scene in words."
     return _language("opt", summary, lambda: lm.CausalPretraining(lm.build_opt()), rounds)

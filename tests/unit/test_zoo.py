@@ -94,24 +94,24 @@ def test_the_gate_counts_what_greedy_decoding_would_write(name):
     assert measure(model, tokenizer, documents) == pytest.approx(np.mean(right))
 
 
-def test_a_second_round_starts_from_what_ships(tmp_path, monkeypatch):
+def test_a_later_round_starts_from_what_ships(tmp_path, monkeypatch):
     from transformers import AutoModelForCausalLM
 
     monkeypatch.setattr(paths, "MODELS", tmp_path / "models")
     monkeypatch.setattr(build_module, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(gates, "lm_scores", lambda model, tokenizer: {"caption": 0.5})
-    both = build_module.build("opt", steps=1, progress=False)
-    assert both["steps"] == 2 and len(list((tmp_path / "runs").iterdir())) == 2
+    whole = build_module.build("opt", steps=1, progress=False)
+    assert whole["steps"] == 3 and len(list((tmp_path / "runs").iterdir())) == 3
 
     def weights():
         model = AutoModelForCausalLM.from_pretrained(tmp_path / "models" / "opt")
         return model.state_dict()["model.decoder.layers.0.fc1.weight"]
 
     shipped = weights()
-    build_module.build("opt", steps=1, first_round=2, resume=True, progress=False)
-    assert torch.equal(weights(), shipped)  # the second round was finished: nothing was left to do
-    with pytest.raises(ValueError, match="round 3"):
-        build_module.build("opt", first_round=3)
+    build_module.build("opt", steps=1, first_round=3, resume=True, progress=False)
+    assert torch.equal(weights(), shipped)  # that round was finished: nothing was left to do
+    with pytest.raises(ValueError, match="round 4"):
+        build_module.build("opt", first_round=4)
 
 
 def test_a_few_steps_write_a_directory_that_opens(tmp_path, monkeypatch):
@@ -122,6 +122,7 @@ def test_a_few_steps_write_a_directory_that_opens(tmp_path, monkeypatch):
     monkeypatch.setattr(clip_data, "single_thing_scenes", _few(clip_data.single_thing_scenes))
     monkeypatch.setattr("course_lib.zoo.probes.probe_scores", lambda model: {"digit": 0.5})
     monkeypatch.setattr("course_lib.zoo.probes.PROBE_GATES", {"digit": 0.9})
+    monkeypatch.setattr("course_lib.zoo.probes.place_score", lambda model: 0.5)
     card = build_module.build("clip", steps=2, progress=False)
     assert card["passed"] is False and card["steps"] == 2
     target = tmp_path / "models" / "clip"
