@@ -21,7 +21,7 @@ from course_lib.world.scene import sample_scenes
 from course_lib.zoo.reading import encode
 
 LM_GATE = 0.95
-PROBE_GATES = {"colour": 0.98, "size": 0.98, "shape": 0.95, "digit": 0.90, "place": 0.95}
+PROBE_GATES = {"colour": 0.98, "size": 0.98, "shape": 0.95, "digit": 0.90}
 
 
 def gate_documents(per_type: int, seed: int = 0) -> dict[str, list[list[Piece]]]:
