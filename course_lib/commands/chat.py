@@ -13,7 +13,7 @@ from course_lib.world.draw import draw_scenes
 from course_lib.world.scene import IMAGE_SIZE, sample_scenes
 
 UNLIKE = "This picture is unlike the toy world: the toy model knows toy scenes only."
-# Between 60 toy scenes (up to 1.1) and noise, flat colours and gradients (from 1.4) on this encoder.
+# Toy scenes reach 1.1 at most (60 measured), noise, flat colours and gradients 1.4 and more.
 FAR = 1.25
 
 
