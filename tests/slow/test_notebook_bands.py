@@ -15,8 +15,11 @@ def has_bands(path):
     return TAGS[-1] in {tag for cell in cells for tag in cell.metadata.get("tags", [])}
 
 
+WITH_BANDS = [path for path in find_notebooks() if has_bands(path)]
+
+
 @pytest.mark.parametrize("variant", ["untrained", "shuffled"])
-@pytest.mark.parametrize("path", filter(has_bands, find_notebooks()), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", WITH_BANDS, ids=lambda path: path.stem)
 def test_bands_are_false_where_they_should_be(path, variant, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "environ", os.environ.copy())
     prepare_kernels(tmp_path)
