@@ -53,11 +53,6 @@ class ZooEntry:
     seed: int = 0
     data: str = "the toy world, split train"
 
-    @property
-    def steps(self) -> int:
-        """Steps of all rounds together."""
-        return sum(one.stage.steps for one in self.rounds)
-
 
 def _clip() -> ZooEntry:
     from course_lib.zoo import clip, probes
