@@ -142,6 +142,7 @@ def zoo_build(
     """Train zoo models, or go on with their training, and write them with their cards."""
     from course_lib.commands.zoo_build import build_side_by_side
     from course_lib.commands.zoo_runs import ZOO_RUNS, build_run
+    from course_lib.devtools.environment import cores
     from course_lib.zoo.build import build
     from course_lib.zoo.registry import builders
 
@@ -149,8 +150,13 @@ def zoo_build(
     wanted = names or known
     for name in wanted:
         _check("zoo model", name, known)
+    if first_round != 1 and (len(wanted) > 1 or wanted[0] in ZOO_RUNS):
+        raise ValueError(
+            f"--first-round {first_round} is for one backbone ({', '.join(builders())}), "
+            f"not for {', '.join(wanted)}."
+        )
     if len(wanted) > 1:
-        cards = build_side_by_side(wanted, jobs or os.cpu_count() or 1)
+        cards = build_side_by_side(wanted, jobs or cores())
     else:
         name = wanted[0]
         card = build_run(name) if name in ZOO_RUNS else build(name, first_round=first_round)

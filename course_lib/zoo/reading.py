@@ -4,10 +4,10 @@ What decided for OPT: captions are a look-up of everything at every place, and w
 documents holding one, colour and kind by place came between steps 1,500 and 3,000 (captions .985
 at 4,000), while "where is the red thing?" stood at .59. With 40 % captions and twice as many of the
 look-ups by attribute these came first ("is there" .98 at 2,500) and the look-ups by place had not
-come at 4,000 (captions .45). So it reads in three rounds: captions first, then the rest beside
-them, then a drill of the one look-up that stood at chance after both ("where", see `place_drill`).
-The drill broke it (loss .64 to .33 by step 600), and 1,000 steps of the whole mix lost it again:
-what is still missing is the drill staying in the mix.
+come at 4,000 (captions .45). So it reads in rounds: captions first, then the rest beside them, then
+a drill of the one look-up that stood at chance after both ("where", see `place_drill`), and then
+everything, with a third of the drill kept: without it the whole mix lost the look-up again within
+1,000 steps.
 """
 
 from __future__ import annotations
@@ -52,20 +52,24 @@ class Reading:
         mix: what documents about a scene ask for.
         first_things: largest number of things at the start; it grows to 3 within a fifth of the
             steps.
-        drill: steps at the start that read `place_drill` alone, a third of them at each level.
+        drill: share of documents that are a `place_drill`.
+        first_level: the drill's level at the start; it grows to 2 by thirds of the steps.
+        offsets: share of rows of a decoder-only model that start at another position than 0.
         block: batches that are drawn together, sorted by length and cut, which saves padding; 1
             leaves every batch a fair draw.
     """
 
     mix: Mix
     first_things: int = 1
-    drill: int = 0
+    drill: float = 0.0
+    first_level: int = 2
+    offsets: float = 0.5
     block: int = 1
 
     def draw(self, rng: np.random.Generator, step: int, steps: int) -> list[Piece]:
         """Draws a document of a step."""
-        if step < self.drill:
-            return place_drill(rng, "train", 3 * step // self.drill)
+        if self.drill and rng.random() < self.drill:
+            return place_drill(rng, "train", max(self.first_level, 3 * step // steps))
         return document(rng, self.things_at(step, steps), mix=self.mix)
 
     def things_at(self, step: int, steps: int) -> int:
@@ -122,12 +126,12 @@ def causal_rows(
 def causal_batch(
     tokenizer: PreTrainedTokenizerFast, seed: int, step: int, steps: int, reading: Reading
 ) -> dict:
-    """Makes the batch of a step for a decoder-only model; half of the rows start at an offset."""
+    """Makes the batch of a step for a decoder-only model; some rows start at an offset."""
     rows = batch_rows(tokenizer, causal_rows, BATCH_SIZE, seed, step, steps, reading)
     rng = np.random.default_rng((seed, step, 2))
     input_ids = pad_rows([ids for ids, _ in rows], tokenizer.pad_token_id)
     room = CONTEXT - input_ids.shape[1]
-    offset = rng.integers(0, room + 1, BATCH_SIZE) * (rng.random(BATCH_SIZE) < 0.5)
+    offset = rng.integers(0, room + 1, BATCH_SIZE) * (rng.random(BATCH_SIZE) < reading.offsets)
     return {
         "input_ids": input_ids,
         "attention_mask": (input_ids != tokenizer.pad_token_id).long(),

@@ -98,15 +98,22 @@ def _opt() -> ZooEntry:
     captions_first = reading.Reading(Mix(0.6, 5, where=0.15, is_there=0.0))
     second = Stage("opt-2", ("model",), 2400, size, 8e-4, warmup_steps=100, min_learning_rate=5e-5)
     look_ups = reading.Reading(Mix(0.5, 6, where=0.2, is_there=0.2), first_things=3)
-    third = Stage("opt-3", ("model",), 1600, size, 1e-3, warmup_steps=100, min_learning_rate=2e-5)
-    places = reading.Reading(Mix(), first_things=3, drill=600)
+    third = Stage("opt-3", ("model",), 750, size, 1e-3, warmup_steps=50, min_learning_rate=1e-3)
+    drill = reading.Reading(Mix(), drill=1.0, first_level=0, offsets=0.0)
+    fourth = Stage("opt-4", ("model",), 1600, size, 8e-4, warmup_steps=50, min_learning_rate=2e-5)
+    everything = reading.Reading(Mix(), first_things=3, drill=0.33)
 
     def rounds(tokenizer) -> tuple[Round, ...]:
         def made(stage: Stage, read: reading.Reading) -> Round:
             batch = reading.causal_batch
             return Round(stage, lambda step: batch(tokenizer, 0, step, stage.steps, read))
 
-        return made(first, captions_first), made(second, look_ups), made(third, places)
+        return (
+            made(first, captions_first),
+            made(second, look_ups),
+            made(third, drill),
+            made(fourth, everything),
+        )
 
     summary = "A decoder-only language model (OPT) that reads a scene in words."
     return _language("opt", summary, lambda: lm.CausalPretraining(lm.build_opt()), rounds)

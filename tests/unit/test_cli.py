@@ -124,6 +124,7 @@ def test_a_typed_placeholder_is_text(stage2, picture):
         (["evaluate", "nowhere"], "Unknown run directory or zoo model"),
         (["evaluate", "opt", "--split", "tests"], "did you mean 'test'"),
         (["zoo", "build", "clop"], "did you mean 'clip'"),
+        (["zoo", "build", "clip", "opt", "--first-round", "2"], "not for clip, opt"),
         (["zoo", "check", "clop"], "did you mean 'clip'"),
     ],
 )

@@ -94,24 +94,38 @@ def test_the_gate_counts_what_greedy_decoding_would_write(name):
     assert measure(model, tokenizer, documents) == pytest.approx(np.mean(right))
 
 
+def test_the_drill_is_a_share_of_the_documents_and_its_level_grows():
+    rng = np.random.default_rng(0)
+    drill = reading.Reading(Mix(), drill=1.0, first_level=0)
+
+    def asked(step, read):
+        documents = [read.draw(rng, step, 9) for _ in range(40)]
+        return {p.text.split()[0] for d in documents for p in d[1:] if not p.target}
+
+    assert not asked(0, drill) & {"the", "question:"}
+    assert "the" in asked(3, drill) and "question:" not in asked(3, drill)
+    assert {"the", "question:"} <= asked(6, drill)
+
+
 def test_a_later_round_starts_from_what_ships(tmp_path, monkeypatch):
     from transformers import AutoModelForCausalLM
 
     monkeypatch.setattr(paths, "MODELS", tmp_path / "models")
     monkeypatch.setattr(build_module, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(gates, "lm_scores", lambda model, tokenizer: {"caption": 0.5})
+    rounds = len(build_module.builders()["opt"]().rounds)
     whole = build_module.build("opt", steps=1, progress=False)
-    assert whole["steps"] == 3 and len(list((tmp_path / "runs").iterdir())) == 3
+    assert whole["steps"] == rounds and len(list((tmp_path / "runs").iterdir())) == rounds
 
     def weights():
         model = AutoModelForCausalLM.from_pretrained(tmp_path / "models" / "opt")
         return model.state_dict()["model.decoder.layers.0.fc1.weight"]
 
     shipped = weights()
-    build_module.build("opt", steps=1, first_round=3, resume=True, progress=False)
+    build_module.build("opt", steps=1, first_round=rounds, resume=True, progress=False)
     assert torch.equal(weights(), shipped)  # that round was finished: nothing was left to do
-    with pytest.raises(ValueError, match="round 4"):
-        build_module.build("opt", first_round=4)
+    with pytest.raises(ValueError, match=f"round {rounds + 1}"):
+        build_module.build("opt", first_round=rounds + 1)
 
 
 def test_a_few_steps_write_a_directory_that_opens(tmp_path, monkeypatch):
