@@ -1,36 +1,34 @@
-"""Draws notebooks/images/scenes.png: six held-out scenes of the toy world with their captions.
+"""Draws notebooks/images/answers.png: the zoo's BLIP-2 answers about two held-out scenes.
 
 python data_scripts/draw_readme_picture.py
+
+The scenes are the first two of their list that hold three things, so that nobody chose the answers.
 """
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
-from course_lib.world.draw import draw_scene
-from course_lib.world.language import canonical_caption
-from course_lib.world.scene import sample_scenes
+from course_lib.commands.blip2 import open_run
+from course_lib.data.toy import ToyScenes
+from course_lib.teach.chat_figure import draw_answers, known_questions
 
-TARGET = Path("notebooks") / "images" / "scenes.png"
+TARGET = Path("notebooks") / "images" / "answers.png"
+RUN, SEED = "blip2-opt", 2024
 
 
 def main() -> None:
     """Draws the picture where the README looks for it."""
-    figure, axes = plt.subplots(1, 6, figsize=(13, 3), dpi=100)
-    for axis, scene in zip(axes, sample_scenes(6, 5, "test"), strict=True):
-        axis.imshow(draw_scene(scene))
-        lines = textwrap.wrap(canonical_caption(scene), 28, break_on_hyphens=False)
-        axis.text(0.5, -0.05, "\n".join(lines), transform=axis.transAxes, ha="center", va="top")
-        axis.axis("off")
-    figure.subplots_adjust(left=0.01, right=0.99, top=0.98, bottom=0.36, wspace=0.08)
+    opened = open_run(RUN)
+    data = ToyScenes(40, SEED, "test", opened.encoder)
+    rows = [row for row, scene in enumerate(data.scenes) if len(scene.things) == 3][:2]
+    asked = [(row, question) for row in rows for question in known_questions(data.scenes[row])[:6]]
     TARGET.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(TARGET)
+    draw_answers(opened, data, asked).savefig(TARGET, dpi=110)
     print(TARGET)
 
 

@@ -16,7 +16,7 @@ from course_lib.world.draw import draw_scene
 from course_lib.world.scene import sample_scenes
 
 NOTEBOOKS = Path("notebooks")
-SCENE_SEED, SCENE_ROW = 7, 2
+SCENE_SEED, SCENE_ROW = 46, 2
 WIDTH, HEIGHT = 940, 424
 # Left edge and width of each part of the sentence; the first column names the paper.
 COLUMNS = ((12, 132), (152, 78), (242, 122), (376, 160), (548, 128), (688, 116), (816, 112))

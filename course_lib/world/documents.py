@@ -111,6 +111,23 @@ def place_drill(rng: np.random.Generator, split: str, level: int) -> list[Piece]
     return pieces
 
 
+def retelling(rng: np.random.Generator, split: str) -> list[Piece]:
+    """A scene of two or three things, said again and again in other forms and other orders.
+
+    What decided for T5: from "at top-left" on, the words about that thing are a look-up by place;
+    behind "small red 7" the place is a look-up by attributes; and one such text holds a dozen of
+    them. An encoder–decoder that reads a single question and says a single word stood at chance
+    for as long as we looked (700 steps of nothing but "red" → place), and knew both directions
+    after 500 steps of this (.99 and .96, 64 rows).
+    """
+    scene = sample_scene(rng, split, 2 if rng.random() < 0.6 else 3)
+    pieces = [Piece(scene_in_words(scene, rng), "bos")]
+    for _ in range(4):
+        form = "lists" if rng.random() < 0.5 else "places_first"
+        pieces += [Piece("repeat:"), Piece(scene_in_words(scene, rng, form), target=True)]
+    return pieces
+
+
 def scene_document(scene: Scene, rng: np.random.Generator, mix: Mix) -> list[Piece]:
     """A scene in words, then captions and answers about it.
 

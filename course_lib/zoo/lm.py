@@ -64,7 +64,10 @@ def build_t5(width: int = 128, layers: int = 3, seed: int = 0) -> T5ForCondition
     """Builds an untrained toy T5 (v1.1: gated GELU, untied head).
 
     The head starts small: transformers draws an untied one with deviation 1, which makes a loss of
-    dozens at the start, and a small model spends hundreds of steps on getting rid of it.
+    dozens at the start, and a small model spends hundreds of steps on getting rid of it. The
+    relative positions start large, each head looking at its own: an optimiser with a step of 0.001
+    moves a bias by 1 in a thousand steps, and with biases near 0 all positions look alike until
+    then (200 steps of `retelling`: kinds looked up .53 of the time, with large ones .96).
     """
     tokenizer = build_tokenizer("t5", CONTEXT)
     torch.manual_seed(seed)
@@ -88,7 +91,20 @@ def build_t5(width: int = 128, layers: int = 3, seed: int = 0) -> T5ForCondition
     )
     model = T5ForConditionalGeneration(config)
     nn.init.normal_(model.lm_head.weight, std=width**-0.5)
+    # Buckets of the encoder: 1 to 15 lie before a token, 17 to 31 behind it; of the decoder: 1 to
+    # 31 before it. The first is the neighbour.
+    _look_near(model.encoder, ((1,), (17,), (1, 2, 3), (17, 18, 19)))
+    _look_near(model.decoder, ((1,), (2,), (1, 2, 3), (0,)))
     return model
+
+
+@torch.no_grad()
+def _look_near(stack: nn.Module, buckets: tuple[tuple[int, ...], ...]) -> None:
+    """Lets each head of a T5 stack begin with a preference for some relative positions."""
+    bias = stack.block[0].layer[0].SelfAttention.relative_attention_bias.weight
+    nn.init.normal_(bias, std=0.1)
+    for head, preferred in enumerate(buckets):
+        bias[list(preferred), head] = 4.0
 
 
 def _normal_init(model: nn.Module, embedding_std: float) -> None:

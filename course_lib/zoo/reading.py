@@ -21,7 +21,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from course_lib.data.prompts import pad_rows
-from course_lib.world.documents import Mix, Piece, document, place_drill
+from course_lib.world.documents import Mix, Piece, document, place_drill, retelling
 from course_lib.zoo.lm import CONTEXT
 
 BATCH_SIZE = 64
@@ -54,6 +54,7 @@ class Reading:
             steps.
         drill: share of documents that are a `place_drill`.
         first_level: the drill's level at the start; it grows to 2 by thirds of the steps.
+        retelling: share of the others that are a `retelling`.
         offsets: share of rows of a decoder-only model that start at another position than 0.
         block: batches that are drawn together, sorted by length and cut, which saves padding; 1
             leaves every batch a fair draw.
@@ -63,6 +64,7 @@ class Reading:
     first_things: int = 1
     drill: float = 0.0
     first_level: int = 2
+    retelling: float = 0.0
     offsets: float = 0.5
     block: int = 1
 
@@ -70,6 +72,8 @@ class Reading:
         """Draws a document of a step."""
         if self.drill and rng.random() < self.drill:
             return place_drill(rng, "train", max(self.first_level, 3 * step // steps))
+        if self.retelling and rng.random() < self.retelling:
+            return retelling(rng, "train")
         return document(rng, self.things_at(step, steps), mix=self.mix)
 
     def things_at(self, step: int, steps: int) -> int:
@@ -170,8 +174,8 @@ def seq2seq_rows(
 def seq2seq_batch(
     tokenizer: PreTrainedTokenizerFast, seed: int, step: int, steps: int, reading: Reading
 ) -> dict:
-    """Makes the batch of a step for an encoder-decoder: twice as many rows, for they are short."""
-    rows = batch_rows(tokenizer, seq2seq_rows, 2 * BATCH_SIZE, seed, step, steps, reading)
+    """Makes the batch of a step for an encoder-decoder."""
+    rows = batch_rows(tokenizer, seq2seq_rows, BATCH_SIZE, seed, step, steps, reading)
     input_ids = pad_rows([read for read, _ in rows], tokenizer.pad_token_id)
     return {
         "input_ids": input_ids,

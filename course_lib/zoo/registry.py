@@ -71,69 +71,73 @@ def _clip() -> ZooEntry:
 
 
 def _language(
-    name: str, summary: str, build: Callable[[], nn.Module], rounds: Callable[..., tuple]
+    name: str,
+    summary: str,
+    build: Callable[[], nn.Module],
+    batch: Callable[..., dict],
+    *rounds: tuple[Stage, Any],
 ) -> ZooEntry:
-    """Fills in what all language models share: tokenizer and gate; `rounds` takes the tokenizer."""
+    """Fills in what all language models share: tokenizer, gate, rounds of a stage and a reading."""
     from course_lib.backbones.tokenizers import build_tokenizer
     from course_lib.zoo import gates, lm
 
     tokenizer = build_tokenizer(name, lm.CONTEXT)
+
+    def made(stage: Stage, read: Any) -> Round:
+        return Round(stage, lambda step: batch(tokenizer, 0, step, stage.steps, read))
+
     return ZooEntry(
         name=name,
         summary=summary,
         build=build,
         model_of=lambda module: module.model,
         tokenizer=(name, lm.CONTEXT),
-        rounds=rounds(tokenizer),
+        rounds=tuple(made(*one) for one in rounds),
         measure=lambda model: gates.measure_lm(model, tokenizer),
     )
+
+
+def _lm_stage(steps: int, rate: float, warmup: int, last_rate: float = 0.0) -> Stage:
+    from course_lib.zoo.reading import BATCH_SIZE
+
+    rates = {"learning_rate": rate, "warmup_steps": warmup, "min_learning_rate": last_rate}
+    return Stage("language", ("model",), steps, BATCH_SIZE, **rates)
 
 
 def _opt() -> ZooEntry:
     from course_lib.world.documents import Mix
     from course_lib.zoo import lm, reading
 
-    size = reading.BATCH_SIZE
-    first = Stage("opt", ("model",), 4000, size, 1e-3, warmup_steps=200)
     captions_first = reading.Reading(Mix(0.6, 5, where=0.15, is_there=0.0))
-    second = Stage("opt-2", ("model",), 2400, size, 8e-4, warmup_steps=100, min_learning_rate=5e-5)
     look_ups = reading.Reading(Mix(0.5, 6, where=0.2, is_there=0.2), first_things=3)
-    third = Stage("opt-3", ("model",), 750, size, 1e-3, warmup_steps=50, min_learning_rate=1e-3)
     drill = reading.Reading(Mix(), drill=1.0, first_level=0, offsets=0.0)
-    fourth = Stage("opt-4", ("model",), 1600, size, 8e-4, warmup_steps=50, min_learning_rate=2e-5)
     everything = reading.Reading(Mix(), first_things=3, drill=0.33)
-
-    def rounds(tokenizer) -> tuple[Round, ...]:
-        def made(stage: Stage, read: reading.Reading) -> Round:
-            batch = reading.causal_batch
-            return Round(stage, lambda step: batch(tokenizer, 0, step, stage.steps, read))
-
-        return (
-            made(first, captions_first),
-            made(second, look_ups),
-            made(third, drill),
-            made(fourth, everything),
-        )
-
-    summary = "A decoder-only language model (OPT) that reads a scene in words."
-    return _language("opt", summary, lambda: lm.CausalPretraining(lm.build_opt()), rounds)
+    return _language(
+        "opt",
+        "A decoder-only language model (OPT) that reads a scene in words.",
+        lambda: lm.CausalPretraining(lm.build_opt()),
+        reading.causal_batch,
+        (_lm_stage(4000, 1e-3, 200), captions_first),
+        (_lm_stage(2400, 8e-4, 100, 5e-5), look_ups),
+        (_lm_stage(750, 1e-3, 50, 1e-3), drill),
+        (_lm_stage(1600, 8e-4, 50, 2e-5), everything),
+    )
 
 
 def _t5() -> ZooEntry:
     from course_lib.world.documents import Mix
     from course_lib.zoo import lm, reading
 
-    size, read = 2 * reading.BATCH_SIZE, reading.Reading(Mix(), block=8)
-    stage = Stage("t5", ("model",), 5000, size, 1e-3, warmup_steps=200, min_learning_rate=5e-5)
-
-    def rounds(tokenizer) -> tuple[Round, ...]:
-        def batch(step: int) -> dict:
-            return reading.seq2seq_batch(tokenizer, 0, step, stage.steps, read)
-
-        return (Round(stage, batch),)
-
-    summary = "An encoder-decoder language model (T5) that reads a scene in words."
-    return _language("t5", summary, lambda: lm.Seq2SeqPretraining(lm.build_t5()), rounds)
+    retelling = reading.Reading(Mix(), retelling=1.0, block=8)
+    everything = reading.Reading(Mix(), first_things=3, drill=0.2, retelling=0.2, block=8)
+    return _language(
+        "t5",
+        "An encoder-decoder language model (T5) that reads a scene in words.",
+        lambda: lm.Seq2SeqPretraining(lm.build_t5()),
+        reading.seq2seq_batch,
+        (_lm_stage(750, 1e-3, 50, 1e-3), retelling),
+        (_lm_stage(6000, 1e-3, 50, 2e-5), everything),
+    )
 
 
 def builders() -> dict[str, Callable[[], ZooEntry]]:
