@@ -97,9 +97,11 @@ def place_drill(rng: np.random.Generator, split: str, level: int) -> list[Piece]
     Args:
         level: 0 says "red top-left", 1 also "the red thing is at top-left", 2 also asks for it.
     """
-    scene = sample_scene(rng, split, 2 if rng.random() < 0.6 else 3)
+    known: list = []
+    while not known:  # two things may share colour and kind
+        scene = sample_scene(rng, split, 2 if rng.random() < 0.6 else 3)
+        known = unique_names(scene)
     pieces = [Piece(scene_in_words(scene, rng), "bos")]
-    known = unique_names(scene)
     for index in rng.permutation(len(known))[:4]:
         name, thing = known[index]
         form = int(rng.integers(level + 1))
