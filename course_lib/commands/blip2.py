@@ -25,6 +25,8 @@ from course_lib.training.loop import train
 from course_lib.vlm import VLM
 from course_lib.world.language import canonical_caption
 from course_lib.zoo.load import names, zoo_dir, zoo_language, zoo_vision
+from course_lib.zoo.paths import model_dir
+from course_lib.zoo.registry import builders
 
 TEXT_LENGTH = 64
 STAGES = ("1", "2")
@@ -61,6 +63,9 @@ def open_run(run: str | Path) -> Opened:
         ValueError: for a run of another recipe or scale, or damaged files.
     """
     path = find_run(str(run))
+    if path in map(model_dir, builders()):
+        trained = [name for name in names() if name not in builders()]
+        raise ValueError(f"{run} is a backbone of the zoo: give a run, or {', '.join(trained)}.")
     config = read_config(path, blip2.NAME)
     if config.get("scale") != "toy":
         raise ValueError(f"{run} was trained at {config.get('scale')!r}: only 'toy' runs here yet.")

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_sample_images
 
 from course_lib import cli
 from course_lib.commands import chat
@@ -96,10 +97,11 @@ def test_chat_names_unknown_words_and_still_answers(stage2, picture):
 
 
 def test_a_picture_unlike_the_toy_world_is_said(stage2, tmp_path):
-    path = tmp_path / "noise.png"
     noise = torch.randint(0, 256, (200, 300, 3), dtype=torch.uint8).numpy()
-    Image.fromarray(noise).save(path)
-    assert chat.UNLIKE in chat.reply(str(stage2), path, "describe")["notes"]
+    for index, picture in enumerate([noise, *load_sample_images().images]):
+        path = tmp_path / f"{index}.png"
+        Image.fromarray(picture).save(path)
+        assert chat.UNLIKE in chat.reply(str(stage2), path, "describe")["notes"]
 
 
 def test_toy_scenes_are_not_called_unlike(stage2, tmp_path):
@@ -123,6 +125,7 @@ def test_a_typed_placeholder_is_text(stage2, picture):
         (["train", "blip2", "--stage", "2", "--language", "opq"], "did you mean 'opt'"),
         (["evaluate", "nowhere"], "Unknown run directory or zoo model"),
         (["evaluate", "opt", "--split", "tests"], "did you mean 'test'"),
+        (["evaluate", "clip"], "clip is a backbone of the zoo"),
         (["zoo", "build", "clop"], "did you mean 'clip'"),
         (["zoo", "build", "clip", "opt", "--first-round", "2"], "not for clip, opt"),
         (["zoo", "check", "clop"], "did you mean 'clip'"),
