@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from course_lib.world.language import captions, scene_in_words
-from course_lib.world.questions import SIDES, Question, ask, parity, unique_names
+from course_lib.world.questions import SIDES, Question, ask, parity
 from course_lib.world.scene import COLOURS, DIGITS, KINDS, Scene, sample_scene
 from course_lib.world.vocabulary import symbols
 
@@ -83,51 +83,6 @@ def _question(scene: Scene, rng: np.random.Generator, mix: Mix) -> Question:
         if found is not None:
             return found
     return ask(scene, rng)
-
-
-def place_drill(rng: np.random.Generator, split: str, level: int) -> list[Piece]:
-    """A scene of two or three things and nothing but the look-up from an attribute to a place.
-
-    Captions do not teach it, though they name every place: their things come in the order of the
-    places, so that the next place can be told without looking at the attributes. What decides is
-    that the attribute stands right before the place at first: OPT stood at chance after 8,000 steps
-    of questions, found the look-up in 150 steps of this drill at level 0, and needed 100 more for
-    level 1 and 50 for level 2. Mixed into other documents the same lines taught nothing in 500.
-
-    Args:
-        level: 0 says "red top-left", 1 also "the red thing is at top-left", 2 also asks for it.
-    """
-    known: list = []
-    while not known:  # two things may share colour and kind
-        scene = sample_scene(rng, split, 2 if rng.random() < 0.6 else 3)
-        known = unique_names(scene)
-    pieces = [Piece(scene_in_words(scene, rng), "bos")]
-    for index in rng.permutation(len(known))[:4]:
-        name, thing = known[index]
-        form = int(rng.integers(level + 1))
-        if form == 2:
-            pieces += answered(f"where is the {name}?", thing.place)
-        else:
-            words = f"the {name} is at" if form else name.removesuffix(" thing")
-            pieces += [Piece(words), Piece(thing.place, target=True)]
-    return pieces
-
-
-def retelling(rng: np.random.Generator, split: str) -> list[Piece]:
-    """A scene of two or three things, said again and again in other forms and other orders.
-
-    What decided for T5: from "at top-left" on, the words about that thing are a look-up by place;
-    behind "small red 7" the place is a look-up by attributes; and one such text holds a dozen of
-    them. An encoder–decoder that reads a single question and says a single word stood at chance
-    for as long as we looked (700 steps of nothing but "red" → place), and knew both directions
-    after 500 steps of this (.99 and .96, 64 rows).
-    """
-    scene = sample_scene(rng, split, 2 if rng.random() < 0.6 else 3)
-    pieces = [Piece(scene_in_words(scene, rng), "bos")]
-    for _ in range(4):
-        form = "lists" if rng.random() < 0.5 else "places_first"
-        pieces += [Piece("repeat:"), Piece(scene_in_words(scene, rng, form), target=True)]
-    return pieces
 
 
 def scene_document(scene: Scene, rng: np.random.Generator, mix: Mix) -> list[Piece]:

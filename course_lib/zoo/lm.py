@@ -65,9 +65,10 @@ def build_t5(width: int = 128, layers: int = 3, seed: int = 0) -> T5ForCondition
 
     The head starts small: transformers draws an untied one with deviation 1, which makes a loss of
     dozens at the start, and a small model spends hundreds of steps on getting rid of it. The
-    relative positions start large, each head looking at its own: an optimiser with a step of 0.001
-    moves a bias by 1 in a thousand steps, and with biases near 0 all positions look alike until
-    then (200 steps of `retelling`: kinds looked up .53 of the time, with large ones .96).
+    heads get a start, too: an optimiser with steps of 0.001 moves a bias of the relative positions
+    by 1 in a thousand steps, and until then all positions look alike; but with such a bias in
+    every head (they serve all layers) none was left to look for content. With both kinds, from a
+    place to what stands there was learned in 600 steps (.89) where either alone stood at chance.
     """
     tokenizer = build_tokenizer("t5", CONTEXT)
     torch.manual_seed(seed)
@@ -91,20 +92,28 @@ def build_t5(width: int = 128, layers: int = 3, seed: int = 0) -> T5ForCondition
     )
     model = T5ForConditionalGeneration(config)
     nn.init.normal_(model.lm_head.weight, std=width**-0.5)
-    # Buckets of the encoder: 1 to 15 lie before a token, 17 to 31 behind it; of the decoder: 1 to
-    # 31 before it. The first is the neighbour.
-    _look_near(model.encoder, ((1,), (17,), (1, 2, 3), (17, 18, 19)))
-    _look_near(model.decoder, ((1,), (2,), (1, 2, 3), (0,)))
+    _give_heads_a_start(model)
     return model
 
 
 @torch.no_grad()
-def _look_near(stack: nn.Module, buckets: tuple[tuple[int, ...], ...]) -> None:
-    """Lets each head of a T5 stack begin with a preference for some relative positions."""
-    bias = stack.block[0].layer[0].SelfAttention.relative_attention_bias.weight
+def _give_heads_a_start(model: T5ForConditionalGeneration) -> None:
+    """Lets half of T5's heads begin as neighbours and half as matches of equal content.
+
+    Two heads of the encoder look at the three tokens before and the three behind (buckets 1 to 15
+    of the relative positions lie before a token, 17 to 31 behind it). The others, there and in
+    cross-attention, have queries that point where the keys do, so that equal words attend to one
+    another ("mimetic" initialisation; Trockman and Kolter 2023, arXiv 2305.09828).
+    """
+    bias = model.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight
     nn.init.normal_(bias, std=0.1)
-    for head, preferred in enumerate(buckets):
-        bias[list(preferred), head] = 4.0
+    bias[[1, 2, 3], 0] = 4.0
+    bias[[17, 18, 19], 1] = 4.0
+    attentions = [block.layer[0].SelfAttention for block in model.encoder.block]
+    attentions += [block.layer[1].EncDecAttention for block in model.decoder.block]
+    half = model.config.num_heads * model.config.d_kv // 2
+    for attention in attentions:
+        attention.q.weight[half:] = attention.k.weight[half:] * model.config.d_kv**-0.5
 
 
 def _normal_init(model: nn.Module, embedding_std: float) -> None:

@@ -21,7 +21,8 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from course_lib.data.prompts import pad_rows
-from course_lib.world.documents import Mix, Piece, document, place_drill, retelling
+from course_lib.world.documents import Mix, Piece, document
+from course_lib.world.drills import place_drill, retelling
 from course_lib.zoo.lm import CONTEXT
 
 BATCH_SIZE = 64
@@ -54,6 +55,7 @@ class Reading:
             steps.
         drill: share of documents that are a `place_drill`.
         first_level: the drill's level at the start; it grows to 2 by thirds of the steps.
+        both_ways: whether the drill also asks what stands at a place.
         retelling: share of the others that are a `retelling`.
         offsets: share of rows of a decoder-only model that start at another position than 0.
         block: batches that are drawn together, sorted by length and cut, which saves padding; 1
@@ -64,6 +66,7 @@ class Reading:
     first_things: int = 1
     drill: float = 0.0
     first_level: int = 2
+    both_ways: bool = False
     retelling: float = 0.0
     offsets: float = 0.5
     block: int = 1
@@ -71,7 +74,8 @@ class Reading:
     def draw(self, rng: np.random.Generator, step: int, steps: int) -> list[Piece]:
         """Draws a document of a step."""
         if self.drill and rng.random() < self.drill:
-            return place_drill(rng, "train", max(self.first_level, 3 * step // steps))
+            level = max(self.first_level, 3 * step // steps)
+            return place_drill(rng, "train", level, self.both_ways)
         if self.retelling and rng.random() < self.retelling:
             return retelling(rng, "train")
         return document(rng, self.things_at(step, steps), mix=self.mix)
@@ -147,7 +151,7 @@ def causal_batch(
 def seq2seq_rows(
     tokenizer: PreTrainedTokenizerFast, pieces: list[Piece], rng: np.random.Generator
 ) -> list[tuple[list[int], list[int]]]:
-    """Makes four rows of a document: what is read, and one target, which is said.
+    """Makes up to four rows of a document: what is read, and one target, which is said.
 
     Three times in four only the scene and the target's own question are read, not the questions in
     between: short rows let a step see twice as many targets. A caption is cut in two now and then,
@@ -158,7 +162,7 @@ def seq2seq_rows(
     opening = pieces[: targets[0] - 1]
     separable = all(piece.target for piece in pieces[targets[0] :: 2])
     rows = []
-    for chosen in targets[:1] + [int(rng.choice(targets)) for _ in range(3)]:
+    for chosen in [targets[0], *rng.permutation(targets[1:])[:3]]:
         before = pieces[:chosen]
         if separable and rng.random() < 0.75:
             before = [*opening, pieces[chosen - 1]]

@@ -128,15 +128,21 @@ def _t5() -> ZooEntry:
     from course_lib.world.documents import Mix
     from course_lib.zoo import lm, reading
 
-    retelling = reading.Reading(Mix(), retelling=1.0, block=8)
-    everything = reading.Reading(Mix(), first_things=3, drill=0.2, retelling=0.2, block=8)
+    look_ups = reading.Reading(Mix(), drill=1.0, first_level=0, both_ways=True, block=8)
+    most = reading.Reading(
+        Mix(where=0.1), first_things=3, drill=0.25, both_ways=True, retelling=0.15, block=8
+    )
+    drill = reading.Reading(Mix(), drill=1.0, first_level=0, block=8)
+    everything = reading.Reading(Mix(), first_things=3, drill=0.33, block=8)
     return _language(
         "t5",
         "An encoder-decoder language model (T5) that reads a scene in words.",
         lambda: lm.Seq2SeqPretraining(lm.build_t5()),
         reading.seq2seq_batch,
-        (_lm_stage(750, 1e-3, 50, 1e-3), retelling),
-        (_lm_stage(6000, 1e-3, 50, 2e-5), everything),
+        (_lm_stage(1800, 1e-3, 50, 1e-3), look_ups),
+        (_lm_stage(4000, 1e-3, 50, 1e-4), most),
+        (_lm_stage(750, 1e-3, 50, 1e-3), drill),
+        (_lm_stage(1600, 8e-4, 50, 2e-5), everything),
     )
 
 
