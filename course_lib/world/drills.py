@@ -48,12 +48,16 @@ def _by_name(name: str, thing: Thing, form: int) -> list[Piece]:
 
 
 def _by_place(thing: Thing, form: int, rng: np.random.Generator) -> list[Piece]:
+    field = ("colour", "kind", "size")[int(rng.integers(3))]
+    value = getattr(thing, field)
     if form == 2:
-        field = ("colour", "kind", "size")[int(rng.integers(3))]
         asked = "what is" if field == "kind" else f"what {field} is the thing"
-        return answered(f"{asked} at {thing.place}?", getattr(thing, field))
-    words = f"at {thing.place} there is a" if form else thing.place
-    return [Piece(words), Piece(f"{thing.size} {thing.colour} {thing.kind}", target=True)]
+        return answered(f"{asked} at {thing.place}?", value)
+    if form == 1:
+        words, value = f"at {thing.place} there is a", f"{thing.size} {thing.colour} {thing.kind}"
+    else:
+        words = thing.place if field == "kind" else f"{field} {thing.place}"
+    return [Piece(words), Piece(value, target=True)]
 
 
 def retelling(rng: np.random.Generator, split: str) -> list[Piece]:

@@ -12,6 +12,7 @@ import math
 
 import torch
 from torch import nn
+from torch.nn import functional
 from transformers import (
     OPTConfig,
     OPTForCausalLM,
@@ -138,11 +139,17 @@ class CausalPretraining(nn.Module):
 
 
 class Seq2SeqPretraining(nn.Module):
-    """Loss of an encoder-decoder on one target of each document."""
+    """Loss of an encoder-decoder on one target of each document, or of its encoder on its cues."""
 
     def __init__(self, model: T5ForConditionalGeneration) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, batch: dict) -> torch.Tensor:
-        return self.model(**batch).loss
+        if "encoder_labels" not in batch:
+            return self.model(**batch).loss
+        inputs = {key: batch[key] for key in ("input_ids", "attention_mask")}
+        hidden = self.model.encoder(**inputs).last_hidden_state
+        labelled = batch["encoder_labels"] != -100
+        logits = self.model.lm_head(hidden[labelled])
+        return functional.cross_entropy(logits, batch["encoder_labels"][labelled])

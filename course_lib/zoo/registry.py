@@ -74,16 +74,15 @@ def _language(
     name: str,
     summary: str,
     build: Callable[[], nn.Module],
-    batch: Callable[..., dict],
-    *rounds: tuple[Stage, Any],
+    *rounds: tuple[Stage, Any, Callable[..., dict]],
 ) -> ZooEntry:
-    """Fills in what all language models share: tokenizer, gate, rounds of a stage and a reading."""
+    """Fills in what all language models share: tokenizer, gate, rounds (stage, reading, batch)."""
     from course_lib.backbones.tokenizers import build_tokenizer
     from course_lib.zoo import gates, lm
 
     tokenizer = build_tokenizer(name, lm.CONTEXT)
 
-    def made(stage: Stage, read: Any) -> Round:
+    def made(stage: Stage, read: Any, batch: Callable[..., dict]) -> Round:
         return Round(stage, lambda step: batch(tokenizer, 0, step, stage.steps, read))
 
     return ZooEntry(
@@ -108,6 +107,7 @@ def _opt() -> ZooEntry:
     from course_lib.world.documents import Mix
     from course_lib.zoo import lm, reading
 
+    batch = reading.causal_batch
     captions_first = reading.Reading(Mix(0.6, 5, where=0.15, is_there=0.0))
     look_ups = reading.Reading(Mix(0.5, 6, where=0.2, is_there=0.2), first_things=3)
     drill = reading.Reading(Mix(), drill=1.0, first_level=0, offsets=0.0)
@@ -116,11 +116,10 @@ def _opt() -> ZooEntry:
         "opt",
         "A decoder-only language model (OPT) that reads a scene in words.",
         lambda: lm.CausalPretraining(lm.build_opt()),
-        reading.causal_batch,
-        (_lm_stage(4000, 1e-3, 200), captions_first),
-        (_lm_stage(2400, 8e-4, 100, 5e-5), look_ups),
-        (_lm_stage(750, 1e-3, 50, 1e-3), drill),
-        (_lm_stage(1600, 8e-4, 50, 2e-5), everything),
+        (_lm_stage(4000, 1e-3, 200), captions_first, batch),
+        (_lm_stage(2400, 8e-4, 100, 5e-5), look_ups, batch),
+        (_lm_stage(750, 1e-3, 50, 1e-3), drill, batch),
+        (_lm_stage(1600, 8e-4, 50, 2e-5), everything, batch),
     )
 
 
@@ -128,21 +127,14 @@ def _t5() -> ZooEntry:
     from course_lib.world.documents import Mix
     from course_lib.zoo import lm, reading
 
-    look_ups = reading.Reading(Mix(), drill=1.0, first_level=0, both_ways=True, block=8)
-    most = reading.Reading(
-        Mix(where=0.1), first_things=3, drill=0.25, both_ways=True, retelling=0.15, block=8
-    )
-    drill = reading.Reading(Mix(), drill=1.0, first_level=0, block=8)
-    everything = reading.Reading(Mix(), first_things=3, drill=0.33, block=8)
+    drill = reading.Reading(Mix(), drill=1.0, first_level=0, both_ways=True)
+    everything = reading.Reading(Mix(), first_things=3, drill=0.3, both_ways=True, retelling=0.15)
     return _language(
         "t5",
         "An encoder-decoder language model (T5) that reads a scene in words.",
         lambda: lm.Seq2SeqPretraining(lm.build_t5()),
-        reading.seq2seq_batch,
-        (_lm_stage(1800, 1e-3, 50, 1e-3), look_ups),
-        (_lm_stage(4000, 1e-3, 50, 1e-4), most),
-        (_lm_stage(750, 1e-3, 50, 1e-3), drill),
-        (_lm_stage(1600, 8e-4, 50, 2e-5), everything),
+        (_lm_stage(1800, 1e-3, 50, 1e-3), drill, reading.encoder_batch),
+        (_lm_stage(3600, 1e-3, 50, 2e-5), everything, reading.seq2seq_batch),
     )
 
 

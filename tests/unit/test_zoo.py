@@ -9,6 +9,7 @@ import torch
 from course_lib.backbones.language import LanguageModel
 from course_lib.backbones.tokenizers import build_tokenizer
 from course_lib.world.documents import Mix, Piece, document
+from course_lib.world.drills import place_drill
 from course_lib.zoo import build as build_module
 from course_lib.zoo import clip, clip_data, gates, lm, paths, reading
 
@@ -92,6 +93,27 @@ def test_the_gate_counts_what_greedy_decoding_would_write(name):
         said = wrapped.generate_greedy(embeds, torch.ones(1, len(ids)), max_new_tokens=2)[0]
         right.append(tokenizer.decode(said) == pieces[-1].text)
     assert measure(model, tokenizer, documents) == pytest.approx(np.mean(right))
+
+
+def test_encoder_rows_label_cues_and_leave_answers_out():
+    tokenizer, rng = build_tokenizer("t5", lm.CONTEXT), np.random.default_rng(0)
+    for level in (0, 1, 2):
+        pieces = place_drill(rng, "train", level, both_ways=True)
+        ((ids, labels),) = reading.encoder_rows(tokenizer, pieces, rng)
+        text = " ".join(piece.text for piece in pieces if not piece.target)
+        assert ids == tokenizer(text, add_special_tokens=False).input_ids
+        said = [tokenizer.decode(label) for label in labels if label != -100]
+        assert said == [piece.text.split()[0] for piece in pieces if piece.target]
+
+
+def test_an_encoder_batch_gives_the_decoder_no_gradient():
+    tokenizer = build_tokenizer("t5", lm.CONTEXT)
+    read = reading.Reading(Mix(), drill=1.0, first_level=0, both_ways=True)
+    module = lm.Seq2SeqPretraining(lm.build_t5())
+    module(reading.encoder_batch(tokenizer, 0, 0, 9, read)).backward()
+    assert all(p.grad is None for p in module.model.decoder.block.parameters())
+    bias = module.model.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight
+    assert bias.grad.abs().sum() > 0 and bias[[1, 2, 3], 0].min() > 3
 
 
 def test_the_drill_is_a_share_of_the_documents_and_its_level_grows():
