@@ -15,7 +15,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 IGNORING_TAGS = {"nbval-ignore-output", "nbval-skip"}
 RAISING_TAGS = {"nbval-raises-exception", "raises-exception"}
 _IGNORING_COMMENT = re.compile(r"^\s*#\s*NBVAL_(IGNORE_OUTPUT|SKIP)\s*$", re.MULTILINE)
-_MACHINE_PATH = re.compile(r"/home/\w|/root/|/Users/\w|/tmp/\w|/var/folders/|\b[A-Z]:\\\w")
+_MACHINE_PATH = re.compile(r"/(?:home|Users|tmp)/\w|/(?:root|var/folders)/|\b[A-Z]:\\\w")
 _MARKDOWN_IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)[^)]*\)")
 _HTML_IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
 _HTML_ALT = re.compile(r"""\balt\s*=\s*("[^"]+"|'[^']+')""", re.IGNORECASE)

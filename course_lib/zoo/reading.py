@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 
 import numpy as np
 import torch
@@ -58,8 +58,6 @@ class Reading:
         both_ways: whether the drill also asks what stands at a place.
         retelling: share of the others that are a `retelling`.
         offsets: share of rows of a decoder-only model that start at another position than 0.
-        block: batches that are drawn together, sorted by length and cut, which saves padding; 1
-            leaves every batch a fair draw.
     """
 
     mix: Mix
@@ -69,7 +67,6 @@ class Reading:
     both_ways: bool = False
     retelling: float = 0.0
     offsets: float = 0.5
-    block: int = 1
 
     def draw(self, rng: np.random.Generator, step: int, steps: int) -> list[Piece]:
         """Draws a document of a step."""
@@ -85,73 +82,61 @@ class Reading:
         return max(self.first_things, 1 if step < 0.1 * steps else 2 if step < 0.2 * steps else 3)
 
 
-@lru_cache(maxsize=1)
-def _block_by_length(
-    tokenizer: PreTrainedTokenizerFast,
-    rows_of: Callable,
-    count: int,
-    seeds: tuple[int, int],
-    reading: Reading,
-    steps: int,
-) -> list[tuple[list[int], list[int]]]:
-    rng, first_step = np.random.default_rng(seeds), seeds[1] * reading.block
-    rows: list[tuple[list[int], list[int]]] = []
-    while len(rows) < count:
-        rows += rows_of(tokenizer, reading.draw(rng, first_step, steps), rng)
-    return sorted(rows[:count], key=lambda row: len(row[0]))
-
-
 def batch_rows(
     tokenizer: PreTrainedTokenizerFast,
-    rows_of: Callable,
-    batch_size: int,
+    row_of: Callable,
     seed: int,
     step: int,
     steps: int,
     reading: Reading,
 ) -> list[tuple[list[int], list[int]]]:
-    """Returns the rows of a step, a function of seed and step alone.
+    """Returns the rows of a step, shortest first, a function of seed and step alone.
+
+    Every batch is a fair draw: batches of like length would each hold one kind of document.
 
     Args:
-        rows_of: (tokenizer, document, rng) → rows of two lists of ids.
+        row_of: (tokenizer, document, rng) → a row of two lists of ids.
         steps: of the whole round, for the curriculum.
-        reading: what is read, and how it is batched.
+        reading: what is read.
     """
-    block, place = divmod(step, reading.block)
-    turn = int(np.random.default_rng((seed, block, 1)).permutation(reading.block)[place])
-    count = reading.block * batch_size
-    rows = _block_by_length(tokenizer, rows_of, count, (seed, block), reading, steps)
-    return rows[turn * batch_size :][:batch_size]
+    rng = np.random.default_rng((seed, step))
+    rows = [row_of(tokenizer, reading.draw(rng, step, steps), rng) for _ in range(BATCH_SIZE)]
+    return sorted(rows, key=lambda row: len(row[0]))
 
 
-def causal_rows(
+def _padded(tokenizer: PreTrainedTokenizerFast, rows: list, labels: str = "labels") -> dict:
+    """Pads rows of two lists of ids: what is read, and what is said or labelled."""
+    input_ids = pad_rows([read for read, _ in rows], tokenizer.pad_token_id)
+    return {
+        "input_ids": input_ids,
+        "attention_mask": (input_ids != tokenizer.pad_token_id).long(),
+        labels: pad_rows([said for _, said in rows], -100),
+    }
+
+
+def causal_row(
     tokenizer: PreTrainedTokenizerFast, pieces: list[Piece], rng: np.random.Generator
-) -> list[tuple[list[int], list[int]]]:
-    """Makes one row of a document: ids and labels."""
-    return [encode(tokenizer, pieces)]
+) -> tuple[list[int], list[int]]:
+    """Makes the row of a document: ids and labels."""
+    return encode(tokenizer, pieces)
 
 
 def causal_batch(
     tokenizer: PreTrainedTokenizerFast, seed: int, step: int, steps: int, reading: Reading
 ) -> dict:
     """Makes the batch of a step for a decoder-only model; some rows start at an offset."""
-    rows = batch_rows(tokenizer, causal_rows, BATCH_SIZE, seed, step, steps, reading)
+    batch = _padded(tokenizer, batch_rows(tokenizer, causal_row, seed, step, steps, reading))
     rng = np.random.default_rng((seed, step, 2))
-    input_ids = pad_rows([ids for ids, _ in rows], tokenizer.pad_token_id)
-    room = CONTEXT - input_ids.shape[1]
-    offset = rng.integers(0, room + 1, BATCH_SIZE) * (rng.random(BATCH_SIZE) < reading.offsets)
-    return {
-        "input_ids": input_ids,
-        "attention_mask": (input_ids != tokenizer.pad_token_id).long(),
-        "position_ids": torch.arange(input_ids.shape[1]) + torch.from_numpy(offset)[:, None],
-        "labels": pad_rows([labels for _, labels in rows], -100),
-    }
+    length = batch["input_ids"].shape[1]
+    offset = rng.integers(0, CONTEXT - length + 1, BATCH_SIZE)
+    offset *= rng.random(BATCH_SIZE) < reading.offsets
+    return {**batch, "position_ids": torch.arange(length) + torch.from_numpy(offset)[:, None]}
 
 
-def seq2seq_rows(
+def seq2seq_row(
     tokenizer: PreTrainedTokenizerFast, pieces: list[Piece], rng: np.random.Generator
-) -> list[tuple[list[int], list[int]]]:
-    """Makes one row of a document: what is read, and one of its targets, which is said.
+) -> tuple[list[int], list[int]]:
+    """Makes the row of a document: what is read, and one of its targets, which is said.
 
     Three times in four only the scene and the target's own question are read, not the questions in
     between: short rows let a step see more targets. A caption is cut in two now and then, its first
@@ -169,13 +154,13 @@ def seq2seq_rows(
     if len(said) > 5 and rng.random() < 0.3:
         cut = int(rng.integers(1, len(said) - 1))
         read, said = read + said[:cut], said[cut:]
-    return [([*read, tokenizer.eos_token_id], [*said, tokenizer.eos_token_id])]
+    return [*read, tokenizer.eos_token_id], [*said, tokenizer.eos_token_id]
 
 
-def encoder_rows(
+def encoder_row(
     tokenizer: PreTrainedTokenizerFast, pieces: list[Piece], rng: np.random.Generator
-) -> list[tuple[list[int], list[int]]]:
-    """Makes one row of a drill for an encoder alone: its cues, each labelled with its answer.
+) -> tuple[list[int], list[int]]:
+    """Makes the row of a drill for an encoder alone: its cues, each labelled with its answer.
 
     The answers are left out of the text, and the label stands at the last token of the cue. What
     decided for T5: through the decoder a row gives one target, and the encoder stood at chance for
@@ -188,30 +173,19 @@ def encoder_rows(
         new = _ids(tokenizer, cue.text)
         ids += new
         labels += [-100] * (len(new) - 1) + [_ids(tokenizer, target.text)[0]]
-    return [(ids, labels)]
+    return ids, labels
 
 
 def encoder_batch(
     tokenizer: PreTrainedTokenizerFast, seed: int, step: int, steps: int, reading: Reading
 ) -> dict:
     """Makes the batch of a step for the encoder of an encoder-decoder alone."""
-    rows = batch_rows(tokenizer, encoder_rows, BATCH_SIZE, seed, step, steps, reading)
-    input_ids = pad_rows([ids for ids, _ in rows], tokenizer.pad_token_id)
-    return {
-        "input_ids": input_ids,
-        "attention_mask": (input_ids != tokenizer.pad_token_id).long(),
-        "encoder_labels": pad_rows([labels for _, labels in rows], -100),
-    }
+    rows = batch_rows(tokenizer, encoder_row, seed, step, steps, reading)
+    return _padded(tokenizer, rows, "encoder_labels")
 
 
 def seq2seq_batch(
     tokenizer: PreTrainedTokenizerFast, seed: int, step: int, steps: int, reading: Reading
 ) -> dict:
     """Makes the batch of a step for an encoder-decoder."""
-    rows = batch_rows(tokenizer, seq2seq_rows, BATCH_SIZE, seed, step, steps, reading)
-    input_ids = pad_rows([read for read, _ in rows], tokenizer.pad_token_id)
-    return {
-        "input_ids": input_ids,
-        "attention_mask": (input_ids != tokenizer.pad_token_id).long(),
-        "labels": pad_rows([said for _, said in rows], -100),
-    }
+    return _padded(tokenizer, batch_rows(tokenizer, seq2seq_row, seed, step, steps, reading))
