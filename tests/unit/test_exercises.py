@@ -1,0 +1,130 @@
+"""Every exercise: its solution passes, each known mistake is rejected for its own reason."""
+
+import dataclasses
+import inspect
+import time
+
+import pytest
+import torch
+
+from course_lib.teach.exercise import exercise, report
+from course_lib.teach.judging import OPEN, RIGHT, WRONG, judge
+from course_lib.teach.progress import attempts
+from course_lib.teach.task import call, exercise_ids, find_exercise
+
+IDS = exercise_ids()
+
+
+@pytest.fixture(autouse=True)
+def own_progress(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path / "progress.jsonl"))
+
+
+@pytest.mark.parametrize("name", IDS)
+class TestEveryExercise:
+    def test_the_solution_passes(self, name):
+        task = find_exercise(name)
+        verdict = judge(task, task.solution)
+        assert verdict.state == RIGHT, report(name, verdict)
+
+    def test_each_known_mistake_gets_its_own_message(self, name):
+        task = find_exercise(name)
+        verdicts = [judge(task, mistake.answer) for mistake in task.mistakes]
+        assert [v.cause for v in verdicts] == [mistake.cause for mistake in task.mistakes]
+        assert len(set(verdicts)) == len(task.mistakes) >= 3
+
+    def test_the_check_does_not_compare_the_answer_with_itself(self, name):
+        task = find_exercise(name)
+        assert task.reference is not task.solution
+        if callable(task.reference):
+            inside = inspect.getsource(task.reference)
+            assert f"{task.solution.__name__}(" not in inside.split(":", 1)[1]
+
+    def test_an_untouched_stub_is_open(self, name):
+        task = find_exercise(name)
+        assert judge(task, ...).state == OPEN
+        if task.run is call and callable(task.reference):
+            assert judge(task, lambda *_, **__: ...).state == OPEN
+
+    def test_answers_of_the_wrong_kind_are_rejected(self, name):
+        task = find_exercise(name)
+        for strange in (None, "red", object(), [1, "x"], {}):
+            assert judge(task, strange).state == WRONG
+
+    def test_the_words_are_complete(self, name):
+        task = find_exercise(name)
+        assert task.difficulty in (1, 2, 3) and 1 <= task.minutes <= 30
+        assert task.objective.split(".")[0] == name.split(".")[0].rstrip("ab")
+        assert len(task.hints) == 3 and all(len(hint) > 30 for hint in task.hints)
+        assert task.contract and task.title
+
+
+MASK = find_exercise("03.itg_mask")
+
+
+def broken(answer, says, **changes):
+    verdict = judge(dataclasses.replace(MASK, **changes), answer)
+    assert verdict.state == WRONG
+    assert says in f"{verdict.property}: {verdict.says}", verdict
+
+
+def test_bad_answers_get_a_sentence():
+    right = MASK.solution
+    broken(lambda q: right(q, 1), "runs: 1 query and 2 words: it raises TypeError")
+    broken(lambda q, t: 1 / 0, "it raises ZeroDivisionError: division by zero")
+    broken(lambda q, t: right(q, t).float(), "dtype: 1 query")
+    broken(lambda q, t: right(q, t)[:1], "the shape should be (3, 3), yours is (1, 3)")
+    broken(lambda q, t: right(q, t).to("meta"), "device: 1 query")
+    broken(lambda q, t: (right(q, t), ...), "complete: 1 query and 2 words: a part of it is still")
+    broken(lambda q, t: None, "yours gives nothing (None)")
+    broken(7, "it should be a function, yours is an int")
+
+
+def test_nan_and_changed_inputs_are_named():
+    from course_lib.teach.task import Case
+
+    def case():
+        return [Case("two numbers", (torch.tensor([1.0, 2.0]),))]
+
+    changes = {"cases": case, "reference": lambda x: x * 2, "mistakes": ()}
+    broken(lambda x: x / 0 * 0, "finite: two numbers: yours is NaN at [0]", **changes)
+    broken(lambda x: x.mul_(2), "input unchanged: two numbers: it changes its own", **changes)
+
+
+def test_an_answer_that_never_returns_is_stopped():
+    def forever(num_queries, num_text):
+        while True:
+            try:
+                num_queries += 1
+            except Exception:
+                pass
+
+    started = time.monotonic()
+    broken(forever, "time: 1 query and 2 words: no answer within 0.2 seconds", seconds=0.2)
+    assert time.monotonic() - started < 5
+
+
+def test_a_right_answer_goes_on_and_a_wrong_one_does_not(capsys):
+    assert exercise(MASK.solution, "03.itg_mask") is MASK.solution
+    assert "✓ 03.itg_mask: right (largest difference 0.0e+00)" in capsys.readouterr().out
+    assert exercise(MASK.mistakes[0].answer, "03.itg_mask") is MASK.reference
+    assert "likely cause: the mask is inverted" in capsys.readouterr().out
+    assert attempts() == {"exercise 03.itg_mask": True}
+
+
+def test_a_stub_is_not_an_attempt(capsys):
+    assert exercise(lambda num_queries, num_text: ..., "03.itg_mask") is MASK.reference
+    assert capsys.readouterr().out == ("○ 03.itg_mask not attempted: going on with the reference\n")
+    assert attempts() == {}
+
+
+def test_progress_that_cannot_be_kept_is_said_and_nothing_stops(capsys, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path / "file" / "progress.jsonl"))
+    assert exercise(MASK.solution, "03.itg_mask") is MASK.solution
+    assert "(progress was not kept: " in capsys.readouterr().out
+
+
+def test_an_unknown_id_names_the_nearest():
+    with pytest.raises(ValueError, match=r"did you mean '03.itg_mask'"):
+        exercise(..., "03.itg_masks")
