@@ -130,6 +130,29 @@ def chat(
         Console(stderr=True).print(note)
 
 
+@app.command()
+def progress(
+    reset: Annotated[bool, typer.Option("--reset", help="forget all attempts")] = False,
+    json_: Json = False,
+) -> None:
+    """Show which objectives are met by checks and quizzes."""
+    from course_lib.commands.progress import objectives_in, progress_lines, progress_report
+    from course_lib.teach.progress import forget_progress, objectives_of_checks, read_progress
+
+    if reset:
+        told = forget_progress()
+        print(json.dumps({"reset": told}) if json_ else told)
+        return
+    (words, troubles), kept = objectives_in(), read_progress()
+    report = progress_report(words, objectives_of_checks(), kept.attempts)
+    notes = [*troubles, *filter(None, [kept.trouble])]
+    if json_:
+        print(json.dumps({**report, "notes": notes}))
+        return
+    for line in (*progress_lines(report), *notes):
+        Console().print(line, soft_wrap=isinstance(line, str), highlight=False)
+
+
 @zoo_app.command("build")
 def zoo_build(
     names: Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -128,11 +128,11 @@ def train_stage(
     numbers = blip2.scale("toy")
     if language not in numbers.languages:
         raise unknown_name_error("language model", language, numbers.languages)
-    settings = numbers.stage1 if stage == "1" else numbers.stage2
+    settings = numbers.stage1 if stage == "1" else numbers.stage2[language]
     if steps is not None:
         settings = replace(settings, steps=steps, warmup_steps=min(steps, settings.warmup_steps))
     config = {"recipe": blip2.NAME, "scale": "toy", "stage_number": stage, "seed": seed}
-    count = numbers.num_scenes if scenes is None else scenes
+    count = numbers.num_scenes["stage1" if stage == "1" else language] if scenes is None else scenes
     config["scenes"] = count
     config |= {"losses": list(losses)} if stage == "1" else {"language": language, "init": init}
     inherited = open_run(init).model if stage == "2" and init else None
@@ -237,9 +237,3 @@ def evaluate(run: str, *, seed: int = 0, n: int = 200, split: str = "test") -> d
     if first is not None:
         found["retrieval"] = retrieval(first, held_out, split, min(64, n))
     return found
-
-
-def settings_of(stage: str, scale: str) -> dict:
-    """Returns the numbers of a stage at a scale, as JSON-able values."""
-    numbers = blip2.scale(scale)
-    return asdict(numbers.stage1 if stage == "1" else numbers.stage2)

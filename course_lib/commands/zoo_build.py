@@ -36,7 +36,8 @@ def runs_of(name: str) -> list[tuple[Path, int]]:
     """Returns the run directories of a zoo model, one a round, each with its number of steps."""
     if name in ZOO_RUNS:
         numbers = blip2.scale("toy")
-        stage = numbers.stage1 if ZOO_RUNS[name]["stage"] == "1" else numbers.stage2
+        language = ZOO_RUNS[name].get("language")
+        stage = numbers.stage2[language] if language else numbers.stage1
         return [(RUNS / f"zoo-{name}", stage.steps)]
     steps = [one.stage.steps for one in builders()[name]().rounds]
     return [(round_dir(name, number, count), count) for number, count in enumerate(steps, start=1)]

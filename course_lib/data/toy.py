@@ -108,8 +108,9 @@ def stage2_batch(
     """Makes a stage-2 batch of a step: visual tokens, start token, one of the five captions.
 
     The canonical caption needs no prompt and comes six times in ten; the others follow their own
-    prompt. An encoder–decoder is given the first words of a caption now and then (BLIP-2's prefix
-    language modelling, section 3.3, which the released code never does).
+    prompt. An encoder–decoder is given the first words of a caption one time in ten (BLIP-2's
+    prefix language modelling, section 3.3; the released code never does it). What is given teaches
+    nothing: at three times in ten, 1,200 steps left .34 of things right, without any .46.
     """
     rows = batch_indices(step, batch_size, len(data), seed, data.lengths)
     rng = np.random.default_rng((seed, step, 2))
@@ -118,7 +119,7 @@ def stage2_batch(
         style = 0 if rng.random() < 0.6 else int(rng.integers(1, 5))
         prompt = blip2_prompt(tokenizer, CAPTION_PROMPTS[style], num_query_tokens)
         answer = typed_ids(tokenizer, captions(data.scenes[row])[style])
-        if encoder_decoder and rng.random() < 0.3:
+        if encoder_decoder and rng.random() < 0.1:
             cut = int(rng.integers(1, len(answer) - 1))
             prompt = [*prompt[:-1], *answer[:cut], prompt[-1]]
             answer = answer[cut:]

@@ -4,13 +4,15 @@ Stage 1 teaches the Q-Former to pull out of the image what text speaks of, witho
 model. Stage 2 puts a linear layer behind it and lets a frozen language model read the queries as if
 they were words. Facts of the paper: arXiv 2301.12597, sections 3.1 to 3.4.
 
-What decided at `toy`: see `Scale.toy` below; cross-attention stands in every layer, since four
-layers with every second one leave only two looks at the image.
+What decided at `toy`: cross-attention stands in every layer, since four layers with every second
+one leave only two looks at the image. T5 learns from captions more slowly than OPT: 3,000 steps on
+12,000 scenes left .75 of things right (OPT .95), and of three-thing captions .64 were exact on
+training scenes but .31 on new ones. So it gets a third more steps and twice the scenes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -37,19 +39,21 @@ class Scale:
         languages: zoo or Hub names of the frozen language models, by short name.
         qformer: sizes of the Q-Former; `encoder_hidden_size` is the encoder's width.
         stage1: trains the Q-Former and the heads of its three losses.
-        stage2: trains the Q-Former and the projector.
-        num_scenes: training images at `toy`; 0 where a real data set is read.
+        stage2: by short name of the language model: trains the Q-Former and the projector.
+        num_scenes: training images at `toy`, of "stage1" or by language model; nothing where a real
+            data set is read.
     """
 
     vision: str
     languages: dict[str, str]
     qformer: QFormerConfig
     stage1: Stage
-    stage2: Stage
-    num_scenes: int = 0
+    stage2: dict[str, Stage]
+    num_scenes: dict[str, int] = field(default_factory=dict)
 
 
 def _toy() -> Scale:
+    stage2 = Stage("stage2", STAGE2_TRAINABLE, 3000, 64, 1e-3, warmup_steps=100)
     return Scale(
         vision="clip",
         languages={"opt": "opt", "t5": "t5"},
@@ -65,21 +69,22 @@ def _toy() -> Scale:
             dropout=0.0,
         ),
         stage1=Stage("stage1", ("vpg.head", "heads"), 1600, 64, 1e-3, warmup_steps=100),
-        stage2=Stage("stage2", STAGE2_TRAINABLE, 3000, 64, 1e-3, warmup_steps=100),
-        num_scenes=12_000,
+        stage2={"opt": stage2, "t5": replace(stage2, steps=4000)},
+        num_scenes={"stage1": 12_000, "opt": 12_000, "t5": 24_000},
     )
 
 
 def _small() -> Scale:
     """One GPU of 16 GB; the numbers are ours, chosen to fit, and not the paper's."""
+    stage2 = Stage(
+        "stage2", STAGE2_TRAINABLE, 30_000, 64, 1e-4, warmup_steps=2_000, min_learning_rate=5e-5
+    )
     return Scale(
         vision="openai/clip-vit-base-patch32",
         languages={"opt": "facebook/opt-125m", "t5": "google/flan-t5-base"},
         qformer=QFormerConfig(encoder_hidden_size=768),
         stage1=Stage("stage1", ("vpg.head", "heads"), 50_000, 128, 1e-4, warmup_steps=2_000),
-        stage2=Stage(
-            "stage2", STAGE2_TRAINABLE, 30_000, 64, 1e-4, warmup_steps=2_000, min_learning_rate=5e-5
-        ),
+        stage2={"opt": stage2, "t5": stage2},
     )
 
 
@@ -89,20 +94,21 @@ def _a100() -> Scale:
     The released configuration differs: 10 epochs on COCO and Visual Genome alone, beta2 0.999,
     batches of 1,600 and 1,024 (LAVIS, projects/blip2/train).
     """
+    stage2 = Stage(
+        "stage2",
+        STAGE2_TRAINABLE,
+        80_000,
+        1920,
+        1e-4,
+        warmup_steps=2_000,
+        min_learning_rate=5e-5,
+    )
     return Scale(
         vision="openai/clip-vit-large-patch14",
         languages={"opt": "facebook/opt-2.7b", "t5": "google/flan-t5-xl"},
         qformer=QFormerConfig(encoder_hidden_size=1024),
         stage1=Stage("stage1", ("vpg.head", "heads"), 250_000, 2320, 1e-4, warmup_steps=2_000),
-        stage2=Stage(
-            "stage2",
-            STAGE2_TRAINABLE,
-            80_000,
-            1920,
-            1e-4,
-            warmup_steps=2_000,
-            min_learning_rate=5e-5,
-        ),
+        stage2={"opt": stage2, "t5": replace(stage2, batch_size=1520)},
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,14 +12,14 @@ from matplotlib.figure import Figure
 from course_lib.data.toy import ToyScenes
 from course_lib.evaluation.asking import OpenedRun, answer_to, check_has_language
 from course_lib.evaluation.vqa import is_right
+from course_lib.teach import style
 from course_lib.world.language import canonical_caption
 from course_lib.world.questions import QUESTION_TYPES, Question, ask
 from course_lib.world.scene import Scene
 
 DESCRIBE = "describe"
 RIGHT, WRONG = "✓", "✗"
-# Okabe and Ito's blue and vermilion, which colour-blind readers tell apart; the sign says it too.
-INK = {RIGHT: "#0072B2", WRONG: "#D55E00"}
+INK = {RIGHT: style.look("right").colour, WRONG: style.look("wrong").colour}
 LINE = 95  # characters on a line of the figure
 LINE_INCHES = 0.17
 WIDTH_INCHES = 8.5
@@ -66,10 +65,10 @@ def draw_answers(
     for row, question in asked:
         by_row.setdefault(row, []).append(question)
     heights = [max(7, sum(map(_lines_of, questions)) + 1) for questions in by_row.values()]
-    figure, axes = plt.subplots(
-        len(by_row),
-        figsize=(WIDTH_INCHES, LINE_INCHES * sum(heights)),
-        dpi=90,
+    figure, axes = style.figure(
+        WIDTH_INCHES,
+        LINE_INCHES * sum(heights),
+        rows=len(by_row),
         squeeze=False,
         gridspec_kw={"height_ratios": heights, "hspace": 0},
     )
@@ -103,13 +102,13 @@ def _draw_scene(
 ) -> None:
     """Draws one scene at the left and its questions beside it; the unit is a line of text."""
     axis.imshow(image, extent=(0.3, 6.3, height - 6.5, height - 0.5))
-    style = {"va": "top", "fontsize": 9, "linespacing": 1.2, "parse_math": False}
+    words = {"va": "top", "fontsize": 9, "linespacing": 1.2, "parse_math": False}
     top = height - 0.6
     for question, answer in pairs:
         lines = "\n".join(_answer_lines(question, answer))
         ink = INK[sign_of(answer, question)]
-        axis.text(7, top, question.text, color="#222222", **style)
-        axis.text(7, top - 1, lines, color=ink, fontweight="bold", **style)
+        axis.text(7, top, question.text, color=style.INK, **words)
+        axis.text(7, top - 1, lines, color=ink, fontweight="bold", **words)
         top -= _lines_of(question)
     axis.set(xlim=(0, WIDTH_INCHES / LINE_INCHES), ylim=(0, height), aspect="equal")
     axis.axis("off")

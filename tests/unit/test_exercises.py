@@ -1,7 +1,10 @@
 """Every exercise: its solution passes, each known mistake is rejected for its own reason."""
 
+import ast
+import contextlib
 import dataclasses
 import inspect
+import re
 import time
 
 import pytest
@@ -10,7 +13,7 @@ import torch
 from course_lib.teach.exercise import exercise, report
 from course_lib.teach.judging import OPEN, RIGHT, WRONG, judge
 from course_lib.teach.progress import attempts
-from course_lib.teach.task import call, exercise_ids, find_exercise
+from course_lib.teach.task import Case, call, exercise_ids, find_exercise
 
 IDS = exercise_ids()
 
@@ -18,6 +21,31 @@ IDS = exercise_ids()
 @pytest.fixture(autouse=True)
 def own_progress(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path / "progress.jsonl"))
+
+
+def tensors_in(case):
+    values = [*case.args, *case.kwargs.values()]
+    return [value for value in values if isinstance(value, torch.Tensor)]
+
+
+def poisoned(output):
+    """Returns an output with every floating-point number made NaN."""
+    if isinstance(output, dict):
+        return {key: poisoned(value) for key, value in output.items()}
+    if isinstance(output, tuple | list):
+        return type(output)(poisoned(value) for value in output)
+    if isinstance(output, torch.Tensor) and output.is_floating_point():
+        return torch.full_like(output, float("nan"))
+    return float("nan") if isinstance(output, float) else output
+
+
+def has_floats(output):
+    """Says whether an output holds a floating-point number that `poisoned` would change."""
+    if isinstance(output, dict | tuple | list):
+        return any(map(has_floats, output.values() if isinstance(output, dict) else output))
+    return isinstance(output, float) or (
+        isinstance(output, torch.Tensor) and output.is_floating_point()
+    )
 
 
 @pytest.mark.parametrize("name", IDS)
@@ -38,7 +66,51 @@ class TestEveryExercise:
         assert task.reference is not task.solution
         if callable(task.reference):
             inside = inspect.getsource(task.reference)
-            assert f"{task.solution.__name__}(" not in inside.split(":", 1)[1]
+            own = re.compile(rf"\b{task.solution.__name__}\(")
+            assert not own.search(inside.split(":", 1)[1])
+
+    def test_the_solution_stands_alone(self, name):
+        task = find_exercise(name)
+        module = inspect.getmodule(task.solution)
+        own = {
+            n for n, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__
+        }
+        tree = ast.parse(inspect.getsource(task.solution))
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        assert used & own <= {task.solution.__name__}
+
+    def test_inputs_are_the_same_every_time_and_leave_chance_alone(self, name):
+        task, state = find_exercise(name), torch.random.get_rng_state()
+        first, second = task.cases(), task.cases()
+        assert len({case.says for case in first}) == len(first) == len(second)
+        for one, other in zip(first, second, strict=True):
+            for mine, theirs in zip(tensors_in(one), tensors_in(other), strict=True):
+                assert mine.equal(theirs) and mine is not theirs
+        judge(task, task.solution)
+        assert torch.random.get_rng_state().equal(state)
+
+    def test_bad_manners_are_named(self, name):
+        task = find_exercise(name)
+        if task.run is not call or not callable(task.reference):
+            return
+
+        def raises(*args, **kwargs):
+            raise KeyError("lost")
+
+        def changes_its_input(*args, **kwargs):
+            for tensor in tensors_in(Case("", args, kwargs)):
+                tensor.zero_() if tensor.dtype != torch.bool else tensor.logical_not_()
+            return task.solution(*args, **kwargs)
+
+        def gives_nan(*args, **kwargs):
+            return poisoned(task.solution(*args, **kwargs))
+
+        assert judge(task, raises).property == "runs"
+        if tensors_in(task.cases()[0]):
+            assert judge(task, changes_its_input).property == "input unchanged"
+        if has_floats(call(task.solution, task.cases()[0])):
+            verdict = judge(task, gives_nan)
+            assert verdict.state == WRONG and "nan" in verdict.says.lower()
 
     def test_an_untouched_stub_is_open(self, name):
         task = find_exercise(name)
@@ -81,8 +153,6 @@ def test_bad_answers_get_a_sentence():
 
 
 def test_nan_and_changed_inputs_are_named():
-    from course_lib.teach.task import Case
-
     def case():
         return [Case("two numbers", (torch.tensor([1.0, 2.0]),))]
 
@@ -94,10 +164,8 @@ def test_nan_and_changed_inputs_are_named():
 def test_an_answer_that_never_returns_is_stopped():
     def forever(num_queries, num_text):
         while True:
-            try:
+            with contextlib.suppress(Exception):
                 num_queries += 1
-            except Exception:
-                pass
 
     started = time.monotonic()
     broken(forever, "time: 1 query and 2 words: no answer within 0.2 seconds", seconds=0.2)

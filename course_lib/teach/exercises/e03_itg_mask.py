@@ -50,6 +50,12 @@ def _full_text(num_queries: int, num_text: int) -> torch.Tensor:
     return mask
 
 
+def _queries_read_text(num_queries: int, num_text: int) -> torch.Tensor:
+    mask = itg_mask(num_queries, num_text)
+    mask[:num_queries] = True
+    return mask
+
+
 EXERCISE = Exercise(
     objective="03.4",
     title="the mask of ITG",
@@ -65,8 +71,8 @@ EXERCISE = Exercise(
         "them hold one value everywhere; only one has a diagonal.",
         "Start from a square of True. Close the block in which a query would read a word. In the "
         "block in which a word reads words, keep what lies on and below the diagonal.",
-        "`torch.ones(S, S).tril()` keeps the lower half. What is still wrong with it as a whole? "
-        "One block of it, the first Q rows and columns, has to be opened again.",
+        "`torch.ones(S, S).tril().bool()` is True on and below the diagonal, and three blocks are "
+        "right. In the fourth, the first Q rows and columns, nobody has to wait for anybody.",
     ),
     solution=itg_mask,
     reference=reference,
@@ -93,6 +99,11 @@ EXERCISE = Exercise(
             _full_text,
             "a word reads no later word",
             "the words see what they have to predict, so the loss would fall to nothing",
+        ),
+        Mistake(
+            _queries_read_text,
+            "queries read queries alone",
+            "the queries see the caption, and by way of them every word sees the whole of it",
         ),
     ),
 )
