@@ -153,6 +153,27 @@ def progress(
         Console().print(line, soft_wrap=isinstance(line, str), highlight=False)
 
 
+@app.command()
+def experiment(
+    name: str,
+    seeds: Annotated[int, typer.Option(help="runs of each variant", min=1)] = 3,
+    steps: Annotated[int | None, typer.Option(help="fewer steps, for a trial")] = None,
+    json_: Json = False,
+) -> None:
+    """Try a claim of a paper; goes on where it was stopped."""
+    from course_lib.experiments.runner import run_experiment
+
+    rows = run_experiment(name, tuple(range(seeds)), steps, say=Console(stderr=True).print)
+    if json_:
+        print(json.dumps({"experiment": name, "rows": rows}))
+    else:
+        table = Table("variant", "seed", "steps", "measured")
+        for row in rows:
+            scores = " ".join(f"{k} {v:.3f}" for k, v in row["scores"].items() if "." not in k)
+            table.add_row(row["arm"], str(row["seed"]), str(row["steps"]), scores)
+        Console().print(table)
+
+
 @zoo_app.command("build")
 def zoo_build(
     names: Annotated[

@@ -105,15 +105,15 @@ def _measure(arm: str, seed: int, steps: int) -> dict:
         texts = [[canonical_caption(scene)] for scene in data.scenes]
     elif arm == FILTERED:
         good = ToyScenes(GOOD_SCENES, GOOD_SEED + seed, "train", zoo_vision("clip"))
-        truth = [[canonical_caption(scene)] for scene in good.scenes]
-        captioner, tokenizer, _ = _fitted(good, truth, steps, seed)
+        lesson = [[canonical_caption(scene)] for scene in good.scenes]
+        captioner, tokenizer, _ = _fitted(good, lesson, steps, seed)
         own = written(captioner, tokenizer, data, seed)
         texts = ranked(data, [[*web, *new] for web, new in zip(texts, own, strict=True)])
-    right = [canonical_caption(s) in kept for s, kept in zip(data.scenes, texts, strict=True)]
-    share = [kept.count(canonical_caption(s)) / len(kept) for s, kept in zip(data.scenes, texts)]
+    truth = [canonical_caption(scene) for scene in data.scenes]
+    share = [kept.count(true) / len(kept) for true, kept in zip(truth, texts, strict=True)]
     model, tokenizer, log = _fitted(data, texts, steps, seed)
     scores = {"captions_right": round(float(np.mean(share)), 4), "loss": last_loss(log)}
-    scores["scenes_with_a_right_caption"] = round(float(np.mean(right)), 4)
+    scores["scenes_with_a_right_caption"] = round(float(np.mean(np.array(share) > 0)), 4)
     return {**scores, **measure(model, tokenizer, seed)}
 
 

@@ -1,7 +1,7 @@
 """Runs an experiment arm by arm and seed by seed, and goes on where it was stopped.
 
-Every finished (arm, seed) is one JSON line in `course_lib/results/NAME.jsonl`, with the command that
-makes it; what is there is not run again.
+Every finished (arm, seed) is one JSON line in `course_lib/results/NAME.jsonl`, with the command
+that makes it; what is there is not run again.
 """
 
 from __future__ import annotations
@@ -97,10 +97,8 @@ def run_experiment(
     done = {(row["arm"], row["seed"], row["steps"]) for row in read_rows(name, folder)}
     todo = [(arm, seed) for seed in seeds for arm in found.arms if (arm, seed, count) not in done]
     for number, (arm, seed) in enumerate(todo, start=1):
-        left = found.minutes * (len(todo) - number + 1)
-        say(
-            f"{name}: run {number} of {len(todo)}, {arm}, seed {seed}; about {left:.0f} minutes left"
-        )
+        left = f"about {found.minutes * (len(todo) - number + 1):.0f} core-minutes left"
+        say(f"{name}: run {number} of {len(todo)}, {arm}, seed {seed}; {left}")
         started = time.process_time()
         scores = found.measure(arm, seed, count)
         row = {"experiment": name, "arm": arm, "seed": seed, "steps": count, "scores": scores}
