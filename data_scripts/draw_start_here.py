@@ -7,11 +7,11 @@ A notebook that is not written yet is grey and dashed on the map: run this again
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 
 from PIL import Image
 
+from course_lib.teach.svg import HERE, LATER, PLAIN, box, document, text, written
 from course_lib.world.draw import draw_scene
 from course_lib.world.scene import sample_scenes
 
@@ -36,32 +36,6 @@ OTHERS = (
     ("11", "side by side"),
     ("12", "to the A100"),
 )
-HERE = ("#0072B2", "#004a75", "#ffffff", "")
-LATER = ("#f2f2f2", "#8a8a8a", "#555555", ' stroke-dasharray="5 3"')
-PLAIN = ("#ffffff", "#222222", "#222222", "")
-
-
-def written(folder: Path = NOTEBOOKS) -> set[str]:
-    """Returns the numbers of the notebooks that are there, such as {"00"}."""
-    return {path.name[:2] for path in folder.glob("[0-9][0-9]*.ipynb")}
-
-
-def text(x: float, y: float, words: str, colour: str = "#222222", more: str = "") -> str:
-    """Returns words centred at a point."""
-    return f'<text x="{x:g}" y="{y:g}" fill="{colour}"{more}>{escape(words)}</text>'
-
-
-def box(x: int, y: int, width: int, height: int, words: list[str], style: tuple) -> str:
-    """Returns a rounded box with one or two lines of words."""
-    fill, line, colour, dashes = style
-    parts = [
-        f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="5" fill="{fill}" '
-        f'stroke="{line}"{dashes}/>'
-    ]
-    first = y + height / 2 + 4.5 - 8 * (len(words) - 1)
-    for index, line_of_words in enumerate(words):
-        parts.append(text(x + width / 2, first + 16 * index, line_of_words, colour))
-    return "".join(parts)
 
 
 def sentence() -> list[str]:
@@ -118,25 +92,15 @@ def draw_map(there: set[str]) -> str:
     parts.append(text(WIDTH / 2, 410, key, "#444444"))
     listed = ", ".join(sorted(there)) or "none"
     title = "The map of the course: image, encoder, head, projector, fusion, language model"
-    return "\n".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-            f'width="{WIDTH}" height="{HEIGHT}" role="img" aria-labelledby="title about" '
-            'font-family="sans-serif" font-size="12.5" text-anchor="middle">',
-            f'<title id="title">{title}</title>',
-            f'<desc id="about">Six papers, a row each; notebooks written so far: {listed}.</desc>',
-            f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
-            *parts,
-            "</svg>\n",
-        ]
-    )
+    about = f"Six papers, a row each; notebooks written so far: {listed}."
+    return document(WIDTH, HEIGHT, title, about, parts)
 
 
 def main() -> None:
     """Draws both pictures where notebook 00 looks for them."""
     images = NOTEBOOKS / "images"
     images.mkdir(parents=True, exist_ok=True)
-    (images / "map.svg").write_text(draw_map(written()), encoding="utf-8")
+    (images / "map.svg").write_text(draw_map(written(NOTEBOOKS)), encoding="utf-8")
     scene = sample_scenes(SCENE_ROW + 1, SCENE_SEED, "test")[SCENE_ROW]
     Image.fromarray(draw_scene(scene)).save(images / "scene.png")
     print(images / "map.svg", images / "scene.png")

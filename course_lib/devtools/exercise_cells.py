@@ -2,11 +2,13 @@
 
 An exercise is two cells: words (contract, three hints, solution, collapsed) and a stub. Both come
 from the exercise's file, so the notebook cannot drift from it; a cell that is to hold exercise
-03.itg_mask says so by the tag `exercise:03.itg_mask`. The words are written anew; of the code cell
-only the last line, the call, is checked, since its stub is the notebook's own.
+03.itg_mask says so by the tag `exercise:03.itg_mask`. The words are written anew; the code cell is
+the notebook's own, and `exercise_problems` names what is wrong with it.
 """
 
+import ast
 import inspect
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -14,9 +16,12 @@ from pathlib import Path
 import nbformat
 
 from course_lib.devtools.environment import find_notebooks
-from course_lib.teach.task import Exercise, find_exercise
+from course_lib.teach.quizzes import quiz_objectives
+from course_lib.teach.task import Exercise, exercise_ids, find_exercise
 
 TAG = "exercise:"
+FEWEST, MOST, COUNTED = 5, 8, ("01", "02", "03", "04")
+_OBJECTIVE = re.compile(r"^\|\s*(\d\d[ab]?\.\d+)\s*\|", re.MULTILINE)
 STARS = {1: "★☆☆", 2: "★★☆", 3: "★★★"}
 
 
@@ -63,6 +68,93 @@ def renewed(notebook: nbformat.NotebookNode) -> int:
         changed += cell.source != source
         cell.source = source
     return changed
+
+
+def exercise_problems(notebook: nbformat.NotebookNode, number: str) -> list[str]:
+    """Returns what is wrong with the exercises of a notebook, one sentence a fault.
+
+    Args:
+        notebook: a committed one; without any exercise it has no problem.
+        number: which one it is, such as "03".
+    """
+    names = [exercise_of(cell) for cell in notebook.cells]
+    code = [cell.cell_type == "code" for cell in notebook.cells]
+    used = [name for name, is_code in zip(names, code, strict=True) if name and is_code]
+    if not any(names):
+        return []
+    own = {name for name in exercise_ids() if name.split(".")[0] == number}
+    problems = [f"{name}: no cell holds this exercise" for name in sorted(own - set(used))]
+    problems += [f"{name}: it is here twice" for name in sorted(set(used)) if used.count(name) > 1]
+    for index, (name, is_code) in enumerate(zip(names, code, strict=True)):
+        if name is None:
+            continue
+        beside = index - 1 if is_code else index + 1
+        if names[beside : beside + 1] != [name] or code[beside] == is_code:
+            problems.append(f"{name}: its words have to stand right above its stub")
+        if name not in own:
+            problems.append(f"{name}: notebook {number} has no such exercise")
+        elif is_code:
+            problems += [f"{name}: {fault}" for fault in stub_problems(notebook.cells[index], name)]
+        elif notebook.cells[index].source != words(name, find_exercise(name)):
+            problems.append(f"{name}: its words are not those of its file: make them anew")
+    if number in COUNTED and not FEWEST <= len(used) <= MOST:
+        problems.append(f"it has {len(used)} exercises, {FEWEST} to {MOST} are wanted")
+    return problems + [f"{name}: no check is about it" for name in unchecked(notebook, number)]
+
+
+def stub_problems(cell: nbformat.NotebookNode, name: str) -> list[str]:
+    """Returns what is wrong with the code cell of an exercise.
+
+    Args:
+        cell: holds one function or class that returns `...`, and the call.
+        name: id of the exercise.
+    """
+    solution = find_exercise(name).solution
+    wanted, problems = solution.__name__, []
+    *stubs, last = ast.parse(cell.source).body
+    if ast.unparse(last) != f"{wanted} = exercise({wanted}, '{name}')":
+        problems.append(f'the last line should be `{wanted} = exercise({wanted}, "{name}")`')
+    if [getattr(stub, "name", None) for stub in stubs] != [wanted]:
+        return [*problems, f"above the call should stand `{wanted}` and nothing else"]
+    theirs = ast.parse(solution_source(find_exercise(name))).body[0]
+    if _signatures(stubs[0]) != _signatures(theirs):
+        problems.append("the stub and the solution differ in their parameters or types")
+    if not all(_is_open(stub) for stub in _functions(stubs[0])):
+        problems.append("the stub should return `...` and do nothing else")
+    printed = "".join(output.get("text", "") for output in cell.outputs)
+    if printed != f"○ {name} not attempted: going on with the reference\n":
+        problems.append(f"its stored output is {printed!r}: execute the notebook")
+    return problems
+
+
+def unchecked(notebook: nbformat.NotebookNode, number: str) -> list[str]:
+    """Returns the objectives of a notebook's table that no exercise and no question is about."""
+    texts = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    exercises = filter(None, (exercise_of(cell) for cell in notebook.cells))
+    checked = {find_exercise(name).objective for name in exercises if name in exercise_ids()}
+    checked |= set(quiz_objectives().values())
+    wanted = {name for name in _OBJECTIVE.findall(texts) if name.split(".")[0] == number}
+    return sorted(wanted - checked)
+
+
+def _functions(node: ast.stmt) -> list[ast.FunctionDef]:
+    return [inner for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef)]
+
+
+def _signatures(node: ast.stmt) -> dict[str, str]:
+    """Returns function → its arguments and what it returns; of a class of its public methods."""
+    return {
+        function.name: f"({ast.unparse(function.args)}) -> {ast.unparse(function.returns)}"
+        if function.returns
+        else f"({ast.unparse(function.args)})"
+        for function in ([node] if isinstance(node, ast.FunctionDef) else node.body)
+        if isinstance(function, ast.FunctionDef)
+    }
+
+
+def _is_open(function: ast.FunctionDef) -> bool:
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return [ast.unparse(line) for line in body] == ["return ..."]
 
 
 def main(names: list[str]) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from course_lib.errors import unknown_name_error
 from course_lib.teach.svg import HERE, LATER, PLAIN, Paint, box, document, text
@@ -132,10 +133,12 @@ def _boxes(lit: Mapping[str, Lit]) -> list[str]:
 def _arrows(lit: Mapping[str, Lit]) -> list[str]:
     """Returns arrows; one is black where both of its ends are lit."""
     parts = []
-    for left, right in zip(SENTENCE, SENTENCE[1:], strict=False):
+    for left, right in pairwise(SENTENCE):
         x, y, width, height, _ = PARTS[left]
         end = PARTS[right][0]
-        parts.append(_arrow(x + width, y + height // 2, end - x - width, 0, {left, right} <= {*lit}))
+        parts.append(
+            _arrow(x + width, y + height // 2, end - x - width, 0, {left, right} <= {*lit})
+        )
     for start, end, x in UPRIGHT:
         downwards = PARTS[start][1] < PARTS[end][1]
         upper = PARTS[start if downwards else end]

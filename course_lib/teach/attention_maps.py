@@ -54,7 +54,9 @@ def patch_maps(weights: torch.Tensor | np.ndarray) -> tuple[np.ndarray, np.ndarr
             "(36 or 37 here): leave out whatever else is among them."
         )
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError("Attention weights are numbers of at least 0: take them after the softmax.")
+        raise ValueError(
+            "Attention weights are numbers of at least 0: take them after the softmax."
+        )
     maps = weights[:, spare:].reshape(-1, side, side)
     return maps, weights[:, 0] if spare else None
 

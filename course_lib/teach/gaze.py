@@ -36,7 +36,9 @@ def gaze_of(qformer: QFormer, image_features: torch.Tensor, block: int = -1) -> 
     norm, attention = qformer.ln_vision, reading[block].cross_attention
     held: list[torch.Tensor] = []
     # The queries as they come into the cross-attention: what its first projection is given.
-    handle = attention.q_proj.register_forward_hook(lambda _module, args, _out: held.append(args[0]))
+    handle = attention.q_proj.register_forward_hook(
+        lambda _module, args, _out: held.append(args[0])
+    )
     try:
         with evaluating(qformer):
             qformer(image_features)

@@ -1,7 +1,7 @@
 """Shows the library's own code in a notebook, so that text and code cannot drift apart.
 
-    show_source(make_mask)
-    show_source(QFormerLayer.forward, fold=True)
+show_source(make_mask)
+show_source(QFormerLayer.forward, fold=True)
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def figure(
 
 
 def ink_on(colour: str) -> str:
-    """Returns the colour, dark or white, in which words are best read on `colour`."""
+    """Returns black or white, whichever is read better on `colour`: a contrast of 4.5 or more."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour)]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return INK if luminance > 0.213 else PAPER  # there both contrasts are the same
+    return "#000000" if luminance > 0.179 else PAPER  # there both contrasts are the same

@@ -13,9 +13,9 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from course_lib.data.prompts import image_token_id
+from course_lib.losses.lm import IGNORE
 
 NO_LABEL = "–"
-IGNORED = -100
 VISUAL, LOSS, NO_LOSS, PADDING = "visual token place", "loss here", "no loss", "padding"
 _SHIFTED = (
     "The state at a place predicts the label of the next place. The batch is not shifted: the loss "
@@ -89,6 +89,8 @@ def strips_of(
     Raises:
         ValueError: when the batch lacks input_ids, the row or a word, or its labels do not fit.
     """
+    if num_query_tokens is not None and num_query_tokens < 1:
+        raise ValueError(f"num_query_tokens={num_query_tokens}: an image takes 1 place or more.")
     ids, mask, labels = _row(batch, row)
     seq2seq = tokenizer.bos_token_id is None if encoder_decoder is None else encoder_decoder
     if labels is not None and not seq2seq and len(labels) != len(ids):
@@ -98,9 +100,9 @@ def strips_of(
         )
     word = _words(tokenizer)
     image = _image_id(tokenizer)
-    own = None if seq2seq else labels
-    kinds = [_kind(i, m, y, image) for i, m, y in zip(ids, mask, own or [IGNORED] * len(ids))]
-    names = _label_names(own, len(ids), word)
+    own = [IGNORE] * len(ids) if labels is None or seq2seq else labels
+    kinds = [_kind(i, m, y, image) for i, m, y in zip(ids, mask, own, strict=True)]
+    names = _label_names(own, word)
     predicts = [*names[1:], NO_LABEL]
     places = _merged([word(i) for i in ids], names, predicts, kinds, num_query_tokens)
     if labels is None:
@@ -146,29 +148,27 @@ def _image_id(tokenizer: PreTrainedTokenizerBase) -> int | None:
 
 
 def _kind(token_id: int, mask: int, label: int, image: int | None) -> str:
-    if label != IGNORED:
+    if label != IGNORE:
         return LOSS
     if not mask:
         return PADDING
     return VISUAL if token_id == image else NO_LOSS
 
 
-def _label_names(labels: list | None, length: int, word: Callable[[int], str]) -> list[str]:
-    if labels is None:
-        return [NO_LABEL] * length
-    return [NO_LABEL if label == IGNORED else word(label) for label in labels]
+def _label_names(labels: list, word: Callable[[int], str]) -> list[str]:
+    return [NO_LABEL if label == IGNORE else word(label) for label in labels]
 
 
 def _decoder_places(
     tokenizer: PreTrainedTokenizerBase, labels: list, word: Callable[[int], str]
 ) -> tuple[Place, ...]:
     """Moves the labels to the right, as T5 does: it starts with the padding token."""
-    names = _label_names(labels, len(labels), word)
+    names = _label_names(labels, word)
     start = tokenizer.pad_token
-    reads = [start, *(start if label == IGNORED else word(label) for label in labels[:-1])]
-    last = max((i for i, label in enumerate(labels) if label != IGNORED), default=-1)
+    reads = [start, *(start if label == IGNORE else word(label) for label in labels[:-1])]
+    last = max((i for i, label in enumerate(labels) if label != IGNORE), default=-1)
     kinds = [
-        LOSS if label != IGNORED else NO_LOSS if i < last else PADDING
+        LOSS if label != IGNORE else NO_LOSS if i < last else PADDING
         for i, label in enumerate(labels)
     ]
     return _merged(reads, names, names, kinds, None)

@@ -1,6 +1,6 @@
 """Shape and stage tables: what they say is what the pass did, and the model stays as it was."""
 
-from collections import OrderedDict
+from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
 
 import pytest
@@ -38,15 +38,15 @@ def table():
 
 def test_the_printed_table():
     assert str(table()).splitlines() == [
-        "module       class    reads          gives              parameters",
-        "───────────  ───────  ─────────────  ─────────────────  ──────────",
-        "(the whole)  Twice    (2, 5, 4)      pooled: (2, 4)             29",
+        "module       class    reads          gives            parameters",
+        "───────────  ───────  ─────────────  ───────────────  ──────────",
+        "(the whole)  Twice    (2, 5, 4)      pooled: (2, 4)           29",
         "                      scale: scalar  pair: (2, 5, 4)",
         "                                     pair: scalar",
-        "  layer ×2   Linear   (2, 5, 4)      (2, 5, 4)                  20",
-        "  layer      Linear   (2, 4)         (2, 4)                      0",
-        "  never      Linear   –              –                           9",
-        "  drop       Dropout  (2, 5, 4)      (2, 5, 4)                   0",
+        "  layer ×2   Linear   (2, 5, 4)      (2, 5, 4)                20",
+        "  layer      Linear   (2, 4)         (2, 4)                    0",
+        "  never      Linear   –              –                         9",
+        "  drop       Dropout  (2, 5, 4)      (2, 5, 4)                 0",
         "– not called as a module: a list of parts, or its parent used them",
     ]
     assert repr(table()) == str(table())
@@ -96,7 +96,7 @@ def test_depth_and_part_of_a_q_former():
     assert {row.name.split(".")[1] for row in part} == {"1"} and len(part) < len(whole)
     assert str(part).splitlines()[2].startswith("layers.1  ")
     assert "    up " in str(part) and "(3, 4, 32)" in str(part)
-    with pytest.raises(ValueError, match="no module 'layer'.*layers"):
+    with pytest.raises(ValueError, match=r"no module 'layer'.*layers"):
         whole.below("layer")
 
 
@@ -105,6 +105,9 @@ def test_outputs_of_transformers_and_their_caches():
     row = shape_table(model, input_ids=torch.ones(2, 5, dtype=torch.long), use_cache=True).rows[0]
     assert row.reads == ("input_ids: (2, 5)",) and row.gives[0] == "logits: (2, 5, 50)"
     assert row.gives[1].startswith("past_key_values: 4 × (2, ")
+
+
+Named = namedtuple("Named", ("left", "right"))
 
 
 @dataclass
@@ -121,7 +124,7 @@ def test_shapes_of_whatever_holds_tensors():
     assert shapes_of((x, x, [x.T], None, 5, "words", nn.Linear(1, 1))) == ("2 × (2, 3)", "(3, 2)")
     assert shapes_of(OrderedDict(a={"b": x}, c=3)) == ("a.b: (2, 3)",)
     assert shapes_of(Pair(x, [x, x])) == ("left: (2, 3)", "right: 2 × (2, 3)")
-    assert shapes_of(torch.max(x, dim=1)) == ("values: (2,)", "indices: (2,)")
+    assert shapes_of(Named(x, x)) == ("left: (2, 3)", "right: (2, 3)")
     assert shapes_of(loop) == ("(2, 3)",) and shapes_of(None) == shapes_of([]) == ()
 
 

@@ -50,6 +50,11 @@ def _keenest_head(weights, inside):
     return _shared(weights.amax(dim=0)[:, 1:], inside)
 
 
+def _heads_alone(weights, inside):
+    looks = weights[..., 1:]
+    return _shared((looks / looks.sum(dim=-1, keepdim=True)).mean(dim=0), inside)
+
+
 def _over_queries(weights, inside):
     looks = weights.mean(dim=0)[:, 1:]
     return looks / looks.sum(dim=0, keepdim=True) @ inside / inside.mean(dim=0)
@@ -128,6 +133,12 @@ EXERCISE = Exercise(
             _keenest_head,
             "all heads count alike",
             "for each patch the keenest head was chosen, which makes any gaze look busy",
+        ),
+        Mistake(
+            _heads_alone,
+            "the mean of the heads comes first",
+            "each head was brought to the sum 1 before the mean, so one that reads almost only CLS "
+            "speaks as loud as the others",
         ),
         Mistake(
             _over_queries,

@@ -82,7 +82,7 @@ EXERCISE = Exercise(
         "Keep the diagonal aside. In a copy, make it impossible. The best rival of an image is the "
         "largest of its row, that of a text the largest of its column. Compare, and take means.",
         "`similarity.clone().fill_diagonal_(-math.inf)` leaves the rivals, `.amax(dim=1)` is the "
-        "best of each row. `(own > …).float().mean()` is a share; strictly larger, for the ties.",
+        "best of each row. `(own > …).float().mean().item()` is a share; `>` leaves ties out.",
     ),
     solution=first_hits,
     reference=reference,

@@ -56,6 +56,10 @@ def _queries_read_text(num_queries: int, num_text: int) -> torch.Tensor:
     return mask
 
 
+def _everything(num_queries: int, num_text: int) -> torch.Tensor:
+    return torch.ones(num_queries + num_text, num_queries + num_text).bool()
+
+
 EXERCISE = Exercise(
     objective="03.4",
     title="the mask of ITG",
@@ -104,6 +108,11 @@ EXERCISE = Exercise(
             _queries_read_text,
             "queries read queries alone",
             "the queries see the caption, and by way of them every word sees the whole of it",
+        ),
+        Mistake(
+            _everything,
+            "a word reads no later word",
+            "this is the mask of ITM, under which everyone reads everyone",
         ),
     ),
 )

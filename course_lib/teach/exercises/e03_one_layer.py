@@ -73,6 +73,12 @@ def _norm_first(layer, hidden, num_queries, image):
     return _feed(layer, queries + seen, text)
 
 
+def _added_twice(layer, hidden, num_queries, image):
+    hidden = _meet(layer, hidden)
+    queries, text = _see(layer, hidden[:, :num_queries], image), hidden[:, num_queries:]
+    return _feed(layer, queries, text) + torch.cat([queries, text], dim=1)
+
+
 def _cases() -> list[Case]:
     config = QFormerConfig(
         hidden_size=8, num_attention_heads=2, intermediate_size=16, encoder_hidden_size=6, dropout=0
@@ -148,6 +154,11 @@ EXERCISE = Exercise(
             _norm_first,
             "the norm comes last",
             "this is pre-norm, as in GPT-2; BERT and with it the Q-Former normalise the sum",
+        ),
+        Mistake(
+            _added_twice,
+            "a part adds to what was there",
+            "the feed-forward networks add by themselves, and here their input was added again",
         ),
     ),
 )

@@ -42,6 +42,12 @@ def _no_count(embeds, visual, image_mask):
     return embeds.masked_scatter(image_mask[..., None], visual)
 
 
+def _torch_raises(embeds, visual, image_mask):
+    spliced = embeds.clone()
+    spliced[image_mask] = visual.flatten(0, 1)
+    return spliced
+
+
 def _asserts(embeds, visual, image_mask):
     assert int(image_mask.sum()) == len(visual.flatten(0, 1)), "counts differ"
     return fill_places(embeds, visual, image_mask)
@@ -93,7 +99,7 @@ def _cases() -> list[Case]:
         _case("2 rows, an image of 2 tokens each", ["##...", ".##.."], 2, 2, 3, seed=1),
         _case("2 rows, the first with two images", ["##.##.", "..##.."], 3, 2, 3, seed=2),
         _case("2 places for 3 visual tokens", ["##.."], 1, 3, 2, seed=3),
-        _case("4 places for 3 visual tokens", ["####"], 1, 3, 2, seed=4),
+        _case("2 places for 1 visual token", ["##.."], 1, 1, 2, seed=4),
         _case("no place for 2 visual tokens", ["...."], 1, 2, 2, seed=5),
     ]
 
@@ -130,6 +136,12 @@ EXERCISE = Exercise(
             "a wrong count raises",
             "nothing compares the counts: `masked_scatter` leaves out what finds no place and says "
             "nothing",
+        ),
+        Mistake(
+            _torch_raises,
+            "a wrong count raises a ValueError",
+            "nothing compares the counts: torch stumbles over some of them with a RuntimeError "
+            "about shapes, and a single token it copies into every place",
         ),
         Mistake(
             _asserts,

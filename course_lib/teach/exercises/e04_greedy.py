@@ -121,9 +121,9 @@ def _cases() -> list[Case]:
         return Case(says, (_logits_of, _embed, _embed(torch.tensor([prompt])), eos, longest))
 
     return [
-        case("a prompt of 2 words, 2 words and the end", [2, 4], 5, 6),
+        case("a prompt of 2 words, 2 words and the end", [2, 4], 3, 6),
         case("a prompt of 3 words, the end at once", [1, 2, 3], 1, 4),
-        case("a prompt of 3 words, 4 words at most", [3, 0, 1], 6, 4),
+        case("a prompt of 3 words, 4 words at most", [3, 5, 1], 2, 4),
     ]
 
 
@@ -146,8 +146,8 @@ EXERCISE = Exercise(
         "Until there are `longest` words: compute the logits of all that stands there, take the "
         "likeliest word of the last position, stop if it is the end. Note it, look up its vector, "
         "and put that behind everything.",
-        "`logits_of(prompt)[0, -1].argmax()` is the word, a tensor with one number. "
-        "`embed(word.view(1, 1))` is (1, 1, D), and `torch.cat([…, …], dim=1)` puts it behind.",
+        "`word = logits_of(prompt)[0, -1].argmax()` is a tensor with one number, `word.item()` the "
+        "id. `embed(word.view(1, 1))` is (1, 1, D), and `torch.cat([…, …], dim=1)` puts it behind.",
     ),
     solution=greedy,
     reference=reference,

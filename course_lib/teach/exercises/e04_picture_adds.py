@@ -8,30 +8,30 @@ from course_lib.world.questions import Question
 def picture_adds(types: list[str], seeing: list[bool], blind: list[bool]) -> dict[str, float]:
     """Returns by type the share right with the picture minus the share right without."""
     adds = {}
-    for kind in set(types):
-        rows = [i for i, other in enumerate(types) if other == kind]
+    for name in set(types):
+        rows = [i for i, other in enumerate(types) if other == name]
         gain = sum(seeing[i] for i in rows) - sum(blind[i] for i in rows)
-        adds[kind] = gain / len(rows)
+        adds[name] = gain / len(rows)
     return adds
 
 
 def reference(types: list[str], seeing: list[bool], blind: list[bool]) -> dict[str, float]:
     """The library's shares by type, one less the other."""
-    asked = [Question(kind, "right?", "yes") for kind in types]
+    asked = [Question(name, "right?", "yes") for name in types]
     with_picture, without = (
         vqa_scores(["yes" if right else "no" for right in answers], asked)["by_type"]
         for answers in (seeing, blind)
     )
-    return {kind: with_picture[kind] - without[kind] for kind in with_picture}
+    return {name: with_picture[name] - without[name] for name in with_picture}
 
 
-def _share(types, right, kind):
-    chosen = [bool(r) for r, other in zip(right, types, strict=True) if other == kind]
+def _share(types, right, name):
+    chosen = [bool(r) for r, other in zip(right, types, strict=True) if other == name]
     return sum(chosen) / len(chosen)
 
 
 def _seeing_alone(types, seeing, blind):
-    return {kind: _share(types, seeing, kind) for kind in types}
+    return {name: _share(types, seeing, name) for name in types}
 
 
 def _reversed(types, seeing, blind):
@@ -40,31 +40,31 @@ def _reversed(types, seeing, blind):
 
 def _gains_alone(types, seeing, blind):
     gained = [s and not b for s, b in zip(seeing, blind, strict=True)]
-    return {kind: _share(types, gained, kind) for kind in types}
+    return {name: _share(types, gained, name) for name in types}
 
 
 def _no_loss(types, seeing, blind):
-    return {kind: max(0.0, gain) for kind, gain in picture_adds(types, seeing, blind).items()}
+    return {name: max(0.0, gain) for name, gain in picture_adds(types, seeing, blind).items()}
 
 
 def _changed(types, seeing, blind):
     changed = [s != b for s, b in zip(seeing, blind, strict=True)]
-    return {kind: _share(types, changed, kind) for kind in types}
+    return {name: _share(types, changed, name) for name in types}
 
 
 def _of_all(types, seeing, blind):
     gains = picture_adds(types, seeing, blind)
-    return {kind: gain * types.count(kind) / len(types) for kind, gain in gains.items()}
+    return {name: gain * types.count(name) / len(types) for name, gain in gains.items()}
 
 
 def _counts(types, seeing, blind):
     gains = picture_adds(types, seeing, blind)
-    return {kind: gain * types.count(kind) for kind, gain in gains.items()}
+    return {name: gain * types.count(name) for name, gain in gains.items()}
 
 
 def _together(types, seeing, blind):
     gain = (sum(seeing) - sum(blind)) / len(types)
-    return {kind: gain for kind in types}
+    return {name: gain for name in types}
 
 
 def _cases() -> list[Case]:
@@ -97,7 +97,7 @@ EXERCISE = Exercise(
         "language model have guessed? The rest is what the picture adds.",
         "For each type: choose its questions, count the right ones with the picture and without, "
         "subtract, and divide by how many questions of this type there are.",
-        "`rows = [i for i, other in enumerate(types) if other == kind]` chooses. True counts as 1 "
+        "`rows = [i for i, other in enumerate(types) if other == name]` chooses. True counts as 1 "
         "in a sum: `sum(seeing[i] for i in rows)`. Run through `set(types)`.",
     ),
     solution=picture_adds,

@@ -110,8 +110,8 @@ EXERCISE = Exercise(
         "ids with `pad`, the labels with -100, whatever number `pad` is.",
         "A decoder-only model reads prompt, caption and `eos` and has labels of the same length, "
         "each at the place of its own id: nobody has shifted anything.",
-        "With `encoder_decoder`, `input_ids` is what the encoder reads, `labels` what the decoder "
-        "says.",
+        "With `encoder_decoder`, `input_ids` is what the encoder reads (the prompt is complete, an "
+        "end token of its own included), `labels` what the decoder says, with `eos` at its end.",
     ),
     hints=(
         "Write for each host two lines under one another: what it reads, what it has to say. In "

@@ -140,7 +140,7 @@ def _counts_all(model, names):
 
 
 def _model(seed: int) -> nn.Module:
-    """Makes a model whose parts hold dropout; encoder frozen, all in train mode."""
+    """Makes a model of parts with dropout, all in train mode, two of them frozen before."""
 
     def part(wide: int, out: int) -> nn.Module:
         return nn.Sequential(nn.Linear(wide, out), nn.Dropout(0.1))
@@ -151,6 +151,7 @@ def _model(seed: int) -> nn.Module:
         language = nn.ModuleDict({"words": nn.Embedding(9, 5), "projector": part(5, 2)})
         model = nn.ModuleDict({"vpg": vpg, "projector": part(4, 5), "language": language})
     vpg["encoder"].requires_grad_(False)
+    model["projector"].requires_grad_(False)
     return model
 
 

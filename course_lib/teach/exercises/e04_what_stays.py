@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from course_lib.recipes.blip2_stage1 import QFormerPretraining
+from course_lib.teach.comparing import kind_of
 from course_lib.teach.task import Case, Exercise, Mistake, call
 from course_lib.vlm import VPG
 from course_lib.vpg import QFormer, QFormerConfig
@@ -33,10 +34,10 @@ def reference(trained: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor]
     inside = sublayers | {f"{name}_norm" for name in sublayers}
     kept, sizes = {}, {True: 0, False: 0}
     for name, tensor in trained.items():
-        parts = name.split(".")
-        stays = parts[2] in outside or (parts[2] == "layers" and parts[4] in inside)
+        own = name.removeprefix(HEAD).split(".")  # ["layers", "0", "query_ffn", …]
+        stays = own[0] in outside or (own[0] == "layers" and own[2] in inside)
         if stays:
-            kept[".".join(parts[2:])] = tensor
+            kept[".".join(own)] = tensor
         sizes[stays] += math.prod(tensor.shape)
     return kept, sizes[True], sizes[False]
 
@@ -49,17 +50,23 @@ def _fate(part: str, trained: dict, kept: dict) -> str:
     """Says in words what became of a part."""
     names = [name for name in trained if part in name.split(".")]
     found = [kept.get(name.removeprefix(HEAD), kept.get(name)) for name in names]
-    same = [ours is trained[name] for ours, name in zip(found, names, strict=True)]
+    same = [_equal(ours, trained[name]) for ours, name in zip(found, names, strict=True)]
     if all(same):
         return "stays"
     return "goes" if not any(same) else "stays in part"
 
 
+def _equal(ours: Any, tensor: torch.Tensor) -> bool:
+    return isinstance(ours, torch.Tensor) and torch.equal(ours, tensor)
+
+
 def _run(answer: Any, case: Case) -> Any:
     """Tells part by part what became of it, in the place of many tensors."""
     made = call(answer, case)
-    if not isinstance(made, tuple) or len(made) != 3 or not isinstance(made[0], dict):
+    if not isinstance(made, tuple | list) or len(made) != 3:
         return made
+    if not isinstance(made[0], dict):
+        raise TypeError(f"the first of the three should be a dictionary, not {kind_of(made[0])}")
     (trained,) = case.args
     fates = {part: _fate(part, trained, made[0]) for part in PARTS}
     fates["tensors"] = len(made[0])
@@ -113,6 +120,12 @@ def _old_names(trained):
     return _without(trained, ("heads.", *TEXT), prefix="")
 
 
+def _heads_uncounted(trained):
+    kept, stay, go = what_stays(trained)
+    heads = sum(trained[name].numel() for name in trained if name.startswith("heads."))
+    return kept, stay, go - heads
+
+
 def _counts_tensors(trained):
     kept = what_stays(trained)[0]
     return kept, len(kept), len(trained) - len(kept)
@@ -153,8 +166,8 @@ EXERCISE = Exercise(
         "whatever enters the first layer), `word_embeddings`, `position_embeddings`, or `layers.0` "
         "and `self_attention`, `cross_attention`, `query_ffn`, `text_ffn`. Names of the three "
         "losses' heads begin with `heads.`.",
-        "Gives three values. First a dictionary of the tensors that queries need to become 16 "
-        "answers, under their names without `vpg.head.`.",
+        "Gives three values. First a dictionary of the tensors that the queries need to "
+        "bring back answers, under their names without `vpg.head.`.",
         "Second how many numbers (not tensors) stay, third how many go.",
     ),
     hints=(
@@ -207,6 +220,11 @@ EXERCISE = Exercise(
             _old_names,
             "names as a Q-Former of its own has them",
             "the names still begin with the place that the Q-Former had in the model of stage 1",
+        ),
+        Mistake(
+            _heads_uncounted,
+            "all that goes is counted",
+            "only the Q-Former was counted, but stage 1 trained more than that",
         ),
         Mistake(
             _counts_tensors,
