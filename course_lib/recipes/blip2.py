@@ -7,7 +7,7 @@ they were words. Facts of the paper: arXiv 2301.12597, sections 3.1 to 3.4.
 What decided at `toy`: cross-attention stands in every layer, since four layers with every second
 one leave only two looks at the image. T5 learns from captions more slowly than OPT: 3,000 steps on
 12,000 scenes left .75 of things right (OPT .95), and of three-thing captions .64 were exact on
-training scenes but .31 on new ones. So it gets a third more steps and twice the scenes.
+training scenes but .31 on new ones. 4,000 steps on 12,000 scenes gave .80, on 24,000 .94.
 """
 
 from __future__ import annotations
