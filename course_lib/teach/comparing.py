@@ -71,9 +71,9 @@ def _containers(yours: Any, right: Any, tolerance: float, place: str) -> Fault |
 def _plain(yours: Any, right: Any, tolerance: float, place: str) -> Fault | float:
     at = f" at {place}" if place else ""
     # A tensor with one number may stand for a number: a reader sees no difference.
+    if isinstance(yours, np.generic | np.ndarray):
+        yours = torch.as_tensor(yours)
     if isinstance(yours, torch.Tensor) and yours.numel() == 1:
-        yours = yours.item()
-    elif isinstance(yours, np.generic | np.ndarray) and yours.size == 1:
         yours = yours.item()
     if _is_number(yours) and _is_number(right):
         gap = abs(yours - right)
