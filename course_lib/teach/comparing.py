@@ -70,11 +70,7 @@ def _containers(yours: Any, right: Any, tolerance: float, place: str) -> Fault |
 
 def _plain(yours: Any, right: Any, tolerance: float, place: str) -> Fault | float:
     at = f" at {place}" if place else ""
-    # A tensor with one number may stand for a number: a reader sees no difference.
-    if isinstance(yours, np.generic | np.ndarray):
-        yours = torch.as_tensor(yours)
-    if isinstance(yours, torch.Tensor) and yours.numel() == 1:
-        yours = yours.item()
+    yours = _single(yours)
     if _is_number(yours) and _is_number(right):
         gap = abs(yours - right)
         if gap <= tolerance:
@@ -112,6 +108,13 @@ def _tensors(yours: Any, right: torch.Tensor, tolerance: float, place: str) -> F
     count = f" ({int(wrong.sum())} of {wrong.numel()} differ)" if wrong.numel() > 1 else ""
     values = f"yours is {_shown(yours[first].item())}{where}, should be"
     return Fault("values", f"{values} {_shown(right[first].item())}{count}")
+
+
+def _single(value: Any) -> Any:
+    """Takes a number out of a tensor or array of one: a reader sees no difference."""
+    size = value.numel() if isinstance(value, torch.Tensor) else getattr(value, "size", None)
+    holds = isinstance(value, torch.Tensor | np.ndarray | np.generic)
+    return value.item() if holds and size == 1 else value
 
 
 def _is_number(value: Any) -> bool:

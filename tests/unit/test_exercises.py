@@ -7,9 +7,11 @@ import inspect
 import re
 import time
 
+import numpy as np
 import pytest
 import torch
 
+from course_lib.teach.comparing import difference
 from course_lib.teach.exercise import exercise, report
 from course_lib.teach.judging import OPEN, RIGHT, WRONG, judge
 from course_lib.teach.progress import attempts
@@ -196,3 +198,19 @@ def test_progress_that_cannot_be_kept_is_said_and_nothing_stops(capsys, monkeypa
 def test_an_unknown_id_names_the_nearest():
     with pytest.raises(ValueError, match=r"did you mean '03.itg_mask'"):
         exercise(..., "03.itg_masks")
+
+
+@pytest.mark.parametrize(
+    ("yours", "right", "same"),
+    [
+        (torch.tensor(2.0), 2.0, True),
+        (torch.tensor([1.0], requires_grad=True), 1.0, True),
+        (np.float32(3), 3.0, True),
+        (np.bool_(True), True, True),
+        (torch.tensor([1.0, 2.0]), 1.0, False),
+        (np.array("x"), 1.0, False),
+        (np.array([1, 2]), 1, False),
+    ],
+)
+def test_one_number_in_a_tensor_is_a_number(yours, right, same):
+    assert isinstance(difference(yours, right, 1e-6), float) == same
