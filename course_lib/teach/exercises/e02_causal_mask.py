@@ -66,8 +66,9 @@ EXERCISE = Exercise(
     contract=(
         "`attention_mask` is (B, S): 1 for a token, 0 for padding, which may stand on either side.",
         "Gives a boolean (B, S, S): True where the row's place may read the column's.",
-        "A place reads itself and the tokens before it; nobody else reads padding.",
-        "Padding reads itself, too: a row that reads nobody would turn into NaN in the softmax.",
+        "A place reads itself and the tokens before it, and no padding but itself.",
+        "That goes for the rows of padding as well: a row that reads nobody would turn into NaN "
+        "in the softmax.",
     ),
     hints=(
         "Two conditions have to hold together, and one exception goes over both: who stands "

@@ -13,7 +13,7 @@ from course_lib.teach.task import Case, Exercise, Mistake
 Attend = Callable[[torch.Tensor], torch.Tensor]
 
 
-def opt_block(layer: nn.Module, hidden: torch.Tensor, attend: Attend) -> torch.Tensor:
+def opt_block(layer: nn.Module, hidden: torch.Tensor, attend) -> torch.Tensor:
     """Returns (B, S, D): the states after one block."""
     hidden = hidden + attend(layer.self_attn_layer_norm(hidden))
     inner = layer.fc1(layer.final_layer_norm(hidden))

@@ -9,7 +9,7 @@ Answer = Callable[[str, str], str]
 Items = list[tuple[str, str, str]]
 
 
-def reads_context(answer: Answer, items: Items) -> float:
+def reads_context(answer, items: list[tuple[str, str, str]]) -> float:
     """Returns share right with the own context minus share right with the next item's."""
     own = other = 0
     for index, (context, question, right) in enumerate(items):
