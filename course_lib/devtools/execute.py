@@ -32,12 +32,15 @@ class NotebookFailed(Exception):
     """A cell raised, ran out of time or lost its kernel; the message names notebook and cell."""
 
 
-def run_notebook(path: Path, on_cell: OnCell | None = None) -> nbformat.NotebookNode:
+def run_notebook(
+    path: Path, on_cell: OnCell | None = None, folder: Path | None = None
+) -> nbformat.NotebookNode:
     """Executes a notebook from top to bottom in a fresh kernel.
 
     Args:
         path: the notebook; its folder is the kernel's working directory, as in JupyterLab.
         on_cell: called as `on_cell(done, total)` after each code cell.
+        folder: another working directory, for a copy that reads the original's files.
 
     Returns:
         The executed notebook, cleaned; the file itself is left alone.
@@ -62,7 +65,7 @@ def run_notebook(path: Path, on_cell: OnCell | None = None) -> nbformat.Notebook
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=True,
-        resources={"metadata": {"path": str(path.parent)}},
+        resources={"metadata": {"path": str(folder or path.parent)}},
         extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
         on_cell_start=lambda **_: _watch_for_ctrl_c(interrupted),
         on_cell_executed=count,

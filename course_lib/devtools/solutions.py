@@ -112,7 +112,7 @@ def run_with_solutions(path: Path) -> Solved:
         try:
             copy_path = Path(scratch) / path.name
             nbformat.write(notebook, copy_path)
-            ran = run_notebook(copy_path)
+            ran = run_notebook(copy_path, folder=path.parent)
         finally:
             if kept is None:
                 del os.environ["COURSE_PROGRESS"]
