@@ -148,9 +148,10 @@ def test_what_trains_is_left_out():
 def run(tmp_path, monkeypatch, cells, ran):
     """Runs a notebook whose kernel is replaced: cell `i` prints `ran[i]`."""
 
-    def fake(path):
+    def fake(path, folder=None):
         notebook = nbformat.read(path, as_version=4)
-        assert path.parent != tmp_path and "progress.jsonl" in solutions.os.environ[KEY]
+        assert path.parent != tmp_path and folder == tmp_path
+        assert "progress.jsonl" in solutions.os.environ[KEY]
         code = [cell for cell in notebook.cells if cell.cell_type == "code"]
         for cell, text in zip(code, ran, strict=True):
             cell.outputs = [new_output("stream", name="stdout", text=text)]
