@@ -14,6 +14,7 @@ The notebook marks three cells by tags: `settings` (holds STEPS and SEED), `trai
 import argparse
 import copy
 import json
+import operator
 import os
 import statistics
 import sys
@@ -112,6 +113,20 @@ def table(name: str, rows: list[dict]) -> tuple[str, bool]:
     return "\n".join(lines), good
 
 
+def note(row: dict, path: Path) -> None:
+    """Writes a row to a file of results, in place of an older one of the same run.
+
+    Args:
+        row: with the keys "notebook" and "variant", which say what run it was.
+        path: JSON lines.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    run = operator.itemgetter("notebook", "variant")
+    rows = [old for old in map(json.loads, lines) if run(old) != run(row)] + [row]
+    rows.sort(key=operator.itemgetter("notebook"))
+    path.write_text("".join(json.dumps(kept) + "\n" for kept in rows), encoding="utf-8")
+
+
 def main() -> int:
     """Measures the bands of the named notebooks, notes every run, prints a table."""
     parser = argparse.ArgumentParser(description="Measure what a notebook's bands may promise.")
@@ -131,8 +146,7 @@ def main() -> int:
             for name, changes in runs:
                 row = {"notebook": path.stem, "variant": name, "command": command}
                 rows.append(row | measure(path, **changes))
-                with RESULTS.open("a", encoding="utf-8") as stream:
-                    stream.write(json.dumps(rows[-1]) + "\n")
+                note(rows[-1], RESULTS)
                 print(name, rows[-1]["measured"], flush=True)
             text, fits = table(path.stem, rows)
             print(text, flush=True)

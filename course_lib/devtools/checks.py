@@ -139,9 +139,12 @@ def test_slow(scratch: Path) -> Counts:
 
 
 def bars(scratch: Path) -> Counts:
-    """Trains and measures: everything marked bars, without a time limit."""
-    arguments = tests_command("bars", ["tests"])
-    return run_pytest("bars", [*arguments, "--timeout=0", "--durations=0"], scratch)
+    """Trains and measures: everything marked bars, without a time limit.
+
+    One test after another: core-minutes are limited, and a neighbour would lengthen them.
+    """
+    arguments = ["-n", "0", "-m", "bars", "tests", *os.environ.get("ARGS", "").split()]
+    return run_pytest("bars", [*arguments, "--timeout=0", "--durations=0", "-rP"], scratch)
 
 
 def bench(scratch: Path) -> Counts:

@@ -159,7 +159,7 @@ class QFormerPretraining(nn.Module):
     def embed_texts(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Puts texts into the shared space by their [CLS]: (B, C), each of length 1."""
         ids, mask = _text(batch)
-        hidden = self.qformer(input_ids=ids, attention_mask=mask)
+        hidden = self.qformer(input_ids=ids, attention_mask=mask, num_outputs=1)
         return F.normalize(self.heads.text_proj(hidden[:, 0]), dim=-1)
 
     def similarity(self, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -177,7 +177,8 @@ class QFormerPretraining(nn.Module):
         return self._match(self._features(batch), *_text(batch))
 
     def _match(self, features: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        hidden = self.qformer(features, ids, mask)[:, : self.qformer.config.num_query_tokens]
+        queries = self.qformer.config.num_query_tokens  # the verdict is theirs alone
+        hidden = self.qformer(features, ids, mask, num_outputs=queries)
         return self.heads.itm_head(hidden).mean(dim=1)
 
     def _gathered_similarities(

@@ -125,6 +125,7 @@ class QFormer(nn.Module):
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         self_attention_mask: torch.Tensor | None = None,
+        num_outputs: int | None = None,
     ) -> torch.Tensor:
         """Runs queries alone, text alone, or both together.
 
@@ -134,9 +135,11 @@ class QFormer(nn.Module):
             attention_mask: (B, T), 0 at padding; None = no padding.
             self_attention_mask: (B or 1, S, S) bool, True = may attend (see `make_mask`); None =
                 everyone reads everyone but padding.
+            num_outputs: how many positions somebody reads, from the first on: the last block works
+                out no others. None = all.
 
         Returns:
-            (B, Q + T, H), (B, Q, H) or (B, T, H).
+            (B, Q + T, H), (B, Q, H) or (B, T, H), of `num_outputs` positions where these are given.
 
         Raises:
             ValueError: when there is neither image nor text, or a shape does not fit.
@@ -154,7 +157,7 @@ class QFormer(nn.Module):
         if mask is None and input_ids is not None and attention_mask is not None:
             mask = make_mask("itm", queries, attention_mask)
         hidden = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-        return self._run(hidden, queries, image_features, mask)[0]
+        return self._run(hidden, queries, image_features, mask, num_outputs=num_outputs)[0]
 
     def encode_image(self, image_features: torch.Tensor) -> tuple[torch.Tensor, list[KeyValue]]:
         """Runs the queries alone and keeps each block's keys and values for `decode_text`.
@@ -213,6 +216,7 @@ class QFormer(nn.Module):
         image_features: torch.Tensor | None,
         mask: torch.Tensor | None = None,
         cache: list[KeyValue] | None = None,
+        num_outputs: int | None = None,
     ) -> tuple[torch.Tensor, list[KeyValue]]:
         hidden = self.embedding_dropout(self.embedding_norm(hidden))
         image, norm = image_features, self.ln_vision
@@ -222,7 +226,8 @@ class QFormer(nn.Module):
         mask = None if mask is None else mask[:, None]
         kept = []
         for layer, past in zip(self.layers, cache or [None] * len(self.layers), strict=True):
-            hidden, own = layer(hidden, queries, image, norm, mask, past)
+            wanted = num_outputs if layer is self.layers[-1] else None
+            hidden, own = layer(hidden, queries, image, norm, mask, past, wanted)
             kept.append(own)
         return hidden, kept
 

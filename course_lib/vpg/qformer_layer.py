@@ -70,6 +70,7 @@ class QFormerLayer(nn.Module):
         image_norm: nn.LayerNorm | None = None,
         mask: torch.Tensor | None = None,
         past: KeyValue | None = None,
+        wanted: int | None = None,
     ) -> tuple[torch.Tensor, KeyValue]:
         """Lets tokens read one another, then the queries the image.
 
@@ -80,15 +81,18 @@ class QFormerLayer(nn.Module):
             image_norm: the norm whose weight and bias they still lack (see `project_kv`).
             mask: True = may attend, (B or 1, 1, S, past + S); None = everything.
             past: keys and values (B, heads, past, K) that come before this sequence.
+            wanted: how many tokens, from the first on, are worked out; all are read. None = all.
 
         Returns:
-            (hidden (B, S, H), keys and values of this sequence alone).
+            (hidden (B, S or wanted, H), keys and values of this sequence alone).
         """
         own = self.self_attention.project_kv(hidden)
         read = own
         if past is not None:
             past = [part.expand(hidden.shape[0], -1, -1, -1) for part in past]
             read = tuple(torch.cat(pair, dim=2) for pair in zip(past, own, strict=True))
+        if wanted is not None:
+            hidden, mask = hidden[:, :wanted], None if mask is None else mask[:, :, :wanted]
         mixed = self.self_attention.attend(hidden, read, mask)
         hidden = self.self_attention_norm(hidden + self.dropout(mixed))
         if num_queries == 0:

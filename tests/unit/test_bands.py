@@ -1,5 +1,6 @@
 """The measuring of bands: variants of a notebook, a real run of one, and the verdict."""
 
+import json
 import os
 
 import nbformat
@@ -47,3 +48,11 @@ def test_a_band_lies_above_the_middle_below_every_run_and_above_the_shuffled(lea
     rows = [{"variant": k, "measured": {"q": v}, "bands": {"q": least}} for k, v in values.items()]
     text, good = bands.table("05", rows)
     assert good is fits and str(fits) in text
+
+
+def test_a_row_takes_the_place_of_the_older_one(tmp_path):
+    path = tmp_path / "bands.jsonl"
+    for name, variant, value in (("05", "seed 0", 1), ("04", "seed 0", 2), ("05", "seed 0", 3)):
+        bands.note({"notebook": name, "variant": variant, "measured": value}, path)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(row["notebook"], row["measured"]) for row in rows] == [("04", 2), ("05", 3)]

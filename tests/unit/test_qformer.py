@@ -60,6 +60,17 @@ def test_one_pass_under_the_mask_equals_the_passes_of_lavis():
     assert (itm - itg).abs().max() > 1e-3
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("wanted", [1, Q, Q + 2, Q + T])
+def test_positions_that_nobody_reads_change_nothing(wanted):
+    model, (features, ids, mask) = build(), inputs()
+    whole = model(features, ids, mask)
+    torch.testing.assert_close(model(features, ids, mask, num_outputs=wanted), whole[:, :wanted])
+    text = model(input_ids=ids, attention_mask=mask)
+    few = model(input_ids=ids, attention_mask=mask, num_outputs=1)
+    torch.testing.assert_close(few, text[:, :1])
+
+
 # For each mask: which of (queries, text before t, text from t) change with image, text at t.
 EXPECTED = {
     "itc": {"image": (True, False, False), "text": (False, True, True)},
