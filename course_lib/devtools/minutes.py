@@ -29,6 +29,7 @@ from course_lib.devtools.exercise_cells import exercise_of
 from course_lib.teach.task import exercise_ids, find_exercise
 
 RESULTS = ROOT / "course_lib" / "results" / "minutes.jsonl"
+README = ROOT / "README.md"
 WORDS_A_MINUTE, LINES_A_MINUTE = 100, 15
 LINE = re.compile(r"\*\*Time\*\*: [^.]*\.")
 _FOLDED = re.compile(r"<details>.*?</details>", re.DOTALL)

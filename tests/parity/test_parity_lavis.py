@@ -11,7 +11,7 @@ from course_lib.interop import (
     load_lavis_stage2,
     pretraining_from_hf,
 )
-from tests.tiny_models import IMAGE_TOKEN, blip2, blip2_retrieval, largest_difference, text_batch
+from tests.tiny_models import IMAGE_TOKEN, blip2, blip2_retrieval, text_batch
 
 # What the conversion script of transformers did, backwards.
 RENAMES = [
@@ -86,7 +86,7 @@ def images():
 
 @pytest.mark.parametrize("kind", ("opt", "t5"))
 @torch.no_grad()
-def test_stage2_gives_the_logits_of_transformers(kind):
+def test_stage2_gives_the_logits_of_transformers(kind, agree):
     hf, tensors = stage2(kind, 1)
     ours = from_hf(blip2(kind, 1))
     for parameter in ours.parameters():
@@ -97,18 +97,18 @@ def test_stage2_gives_the_logits_of_transformers(kind):
     batch["input_ids"] = torch.cat([torch.full((3, queries), IMAGE_TOKEN), batch["input_ids"]], 1)
     batch["attention_mask"] = torch.cat([torch.ones(3, queries).long(), batch["attention_mask"]], 1)
     batch |= {"pixel_values": images(), "labels": batch["input_ids"]}
-    assert largest_difference(ours.logits(batch), hf(**batch).logits) < 1e-5
+    agree(ours.logits(batch), hf(**batch).logits, 1e-5)
 
 
 @torch.no_grad()
-def test_stage1_gives_the_scores_of_transformers():
+def test_stage1_gives_the_scores_of_transformers(agree):
     hf, tensors = stage1(2)
     ours = pretraining_from_hf(blip2_retrieval(2), bos_token_id=4)
     for parameter in ours.parameters():
         parameter.zero_()
     load_lavis_stage1(tensors, ours)
     batch = {"pixel_values": images(), **text_batch(2, 3, 7)}
-    assert largest_difference(ours.similarity(batch), hf(**batch).logits_per_image) < 1e-5
+    agree(ours.similarity(batch), hf(**batch).logits_per_image, 1e-5)
     head = ours.heads.lm_head
     assert torch.equal(head.bias, tensors["Qformer.cls.predictions.bias"])
     assert torch.equal(head.dense.weight, tensors["Qformer.cls.predictions.transform.dense.weight"])

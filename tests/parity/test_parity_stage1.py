@@ -6,6 +6,7 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertLMHeadModel, DynamicCache
 
 from course_lib.interop import pretraining_from_hf, pretraining_to_hf
+from course_lib.losses.matching import sample_hard_negatives
 from course_lib.vpg import make_mask
 from tests.tiny_models import (
     VOCABULARY,
@@ -32,14 +33,36 @@ def pair(seed, dtype):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("seed", SEEDS)
 @torch.no_grad()
-def test_itc_and_itm_logits(seed, dtype):
+def test_itc_and_itm_logits(seed, dtype, agree):
     hf, ours, batch = pair(seed, dtype)
     itc = hf(**batch).logits_per_image
-    assert largest_difference(ours.similarity(batch), itc) < TOLERANCE[dtype]
+    agree(ours.similarity(batch), itc, TOLERANCE[dtype])
     itm = hf(**batch, use_image_text_matching_head=True).logits_per_image
-    assert largest_difference(ours.itm_logits(batch), itm) < TOLERANCE[dtype]
+    agree(ours.itm_logits(batch), itm, TOLERANCE[dtype])
     assert itc.std() > 1e-2
     assert itm.std(dim=0).min() > 1e-2
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("seed", SEEDS)
+@torch.no_grad()
+def test_itc_and_itm_losses_from_the_scores_of_transformers(seed, dtype, agree):
+    hf, ours, batch = pair(seed, dtype)
+    ours.generator, again = (torch.Generator().manual_seed(seed) for _ in range(2))
+    _, parts = ours(batch)
+    scores = hf(**batch).logits_per_image / ours.heads.temperature
+    own = torch.arange(4)
+    itc = [
+        F.cross_entropy(s, own, label_smoothing=ours.label_smoothing) for s in (scores, scores.T)
+    ]
+    agree(parts["itc"], sum(itc) / 2, TOLERANCE[dtype])
+    wrong_image, wrong_text = (sample_hard_negatives(s, again) for s in (scores.T, scores))
+    assert not (wrong_image == own).any() and not (wrong_text == own).any()
+    images, texts = torch.cat([own, wrong_image, own]), torch.cat([own, own, wrong_text])
+    text = {key: batch[key][texts] for key in ("input_ids", "attention_mask")}
+    pairs = {"pixel_values": batch["pixel_values"][images], **text}
+    verdicts = hf(**pairs, use_image_text_matching_head=True).logits_per_image
+    agree(parts["itm"], F.cross_entropy(verdicts, (torch.arange(12) < 4).long()), TOLERANCE[dtype])
 
 
 def bert_of(hf, ours):
@@ -103,7 +126,7 @@ def cache_of_queries(hf, pixels):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("seed", SEEDS)
 @torch.no_grad()
-def test_itg_equals_bert_with_the_cache_of_the_queries(seed, dtype):
+def test_itg_equals_bert_with_the_cache_of_the_queries(seed, dtype, agree):
     hf, ours, batch = pair(seed, dtype)
     ids, mask = batch["input_ids"], batch["attention_mask"]
     written = torch.cat([torch.full_like(ids[:, :1], DEC), ids[:, 1:]], dim=1)
@@ -119,17 +142,17 @@ def test_itg_equals_bert_with_the_cache_of_the_queries(seed, dtype):
     _, cache = ours.qformer.encode_image(features)
     own = ours.lm_head(ours.itg_states(ids, mask, cache))
     real = mask.bool()
-    assert largest_difference(own[real], logits[real]) < TOLERANCE[dtype]
+    agree(own[real], logits[real], TOLERANCE[dtype])
     joint = ours.qformer(features, written, self_attention_mask=make_mask("itg", queries, mask))
     joint_logits = ours.lm_head(joint[:, queries:])
-    assert largest_difference(joint_logits[real], logits[real]) < TOLERANCE[dtype]
+    agree(joint_logits[real], logits[real], TOLERANCE[dtype])
     labels = ids.masked_fill(mask == 0, -100)
     for smoothing in (0.0, 0.1):
         ours.label_smoothing = smoothing
         expected = F.cross_entropy(
             logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), label_smoothing=smoothing
         )
-        assert abs(ours.itg_loss(ids, mask, cache) - expected) < 1e-5
+        agree(ours.itg_loss(ids, mask, cache), expected, 1e-5)
 
 
 @torch.no_grad()

@@ -1,0 +1,49 @@
+"""Every row of PARITY.md has its cell, its symbol and its proof, and the file is what they give."""
+
+from dataclasses import replace
+
+import pytest
+
+from course_lib.devtools import parity_table
+from course_lib.devtools.correspondence import ROWS
+
+MEASURED = parity_table.read_results()
+REPORT = """<testsuites><testsuite>
+<testcase classname="tests.parity.test_a" name="test_x[opt-1]"><properties>
+<property name="float32" value="1e-7"/><property name="float64" value="3e-16"/>
+</properties></testcase>
+<testcase classname="tests.parity.test_a" name="test_x[t5-1]"><properties>
+<property name="float32" value="4e-7"/><property name="other" value="words"/>
+</properties></testcase>
+</testsuite></testsuites>"""
+
+
+def test_the_table_is_what_rows_and_results_give():
+    assert parity_table.TABLE.read_text() == parity_table.render(MEASURED), parity_table.COMMAND
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.what)
+def test_no_difference_is_above_1e_5(row):
+    assert not row.test or max(MEASURED[row.test].values()) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"test": ""}, "notes no difference"),
+        ({"test": "test_parity_qformer.py::test_gone"}, "notes no difference"),
+        ({"line": "03: nobody prints this"}, "no cell of notebook 03"),
+        ({"symbol": "course_lib.vpg.masks.gone"}, "does not exist"),
+    ],
+)
+def test_a_row_without_its_proof_is_named(change, word):
+    row = next(row for row in ROWS if row.what == "the three masks")
+    assert not parity_table.problems_of(row, MEASURED)
+    assert word in "".join(parity_table.problems_of(replace(row, **change), MEASURED))
+
+
+def test_a_report_gives_the_largest_difference_of_a_test_and_of_each_kind(tmp_path):
+    (tmp_path / "report.xml").write_text(REPORT)
+    found = parity_table.read_report(tmp_path / "report.xml")
+    assert found["test_a.py::test_x"] == {"float32": 4e-7, "float64": 3e-16}
+    assert found["test_a.py::test_x[opt]"]["float32"] == 1e-7
