@@ -123,3 +123,8 @@ def card(result: Judged) -> str:
     lines.append(f"budget:  {len(result.pairs)} seeds, {result.steps} steps each")
     lines.append(f"verdict: {result.verdict}")
     return "\n".join(lines)
+
+
+def show(*claims: Claim) -> None:
+    """Prints the cards of claims, judged by their result files."""
+    print("\n\n".join(card(judged(claim)) for claim in claims))

@@ -97,7 +97,9 @@ def _tensors(yours: Any, right: torch.Tensor, tolerance: float, place: str) -> F
     mine, true = yours.detach().double(), right.detach().double()
     strange = mine.isnan() & ~true.isnan()
     if strange.any():
-        return Fault("finite", f"yours is NaN at {strange.nonzero()[0].tolist()}{at}")
+        first = strange.nonzero()[0].tolist()
+        where = f" at {first}" if first else ""
+        return Fault("finite", f"yours is NaN{where}{at}")
     same = (mine == true) | (mine.isnan() & true.isnan())
     gap = torch.where(same, 0.0, (mine - true).abs()).nan_to_num(math.inf, math.inf)
     wrong = gap > tolerance

@@ -34,6 +34,20 @@ def _replaced(hidden, attend, mlp, norm1, norm2):
     return mlp(norm2(attend(norm1(hidden))))
 
 
+def _attention_replaces(hidden, attend, mlp, norm1, norm2):
+    hidden = attend(norm1(hidden))
+    return hidden + mlp(norm2(hidden))
+
+
+def _mlp_replaces(hidden, attend, mlp, norm1, norm2):
+    return mlp(norm2(hidden + attend(norm1(hidden))))
+
+
+def _no_norm(hidden, attend, mlp, norm1, norm2):
+    hidden = hidden + attend(hidden)
+    return hidden + mlp(hidden)
+
+
 def _side_by_side(hidden, attend, mlp, norm1, norm2):
     return hidden + attend(norm1(hidden)) + mlp(norm2(hidden))
 
@@ -120,6 +134,21 @@ EXERCISE = Exercise(
             _replaced,
             "a part adds to what was there",
             "the part's result replaces the vectors, so what a patch was before is lost",
+        ),
+        Mistake(
+            _attention_replaces,
+            "attention adds to what was there",
+            "what attention brought replaces the vectors that came in",
+        ),
+        Mistake(
+            _mlp_replaces,
+            "the MLP adds to what was there",
+            "what the MLP gives replaces the first sum",
+        ),
+        Mistake(
+            _no_norm,
+            "each part has its own norm",
+            "both parts read vectors that were not normalised",
         ),
         Mistake(
             _side_by_side,

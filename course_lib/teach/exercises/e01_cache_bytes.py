@@ -64,7 +64,7 @@ EXERCISE = Exercise(
         "Square pictures of `image_size` pixels are cut into patches of `patch_size`; each patch "
         "becomes a vector of `width` numbers, and each number takes `bits` bits.",
         "`with_cls` says whether the vector of the class token is kept as well.",
-        "Gives bytes, an integer, for `pictures` pictures.",
+        "Gives bytes, a whole number, for `pictures` pictures.",
     ),
     hints=(
         "How many numbers does one picture become? The question is only how many vectors there "

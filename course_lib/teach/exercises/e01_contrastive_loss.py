@@ -1,10 +1,13 @@
 """CLIP's loss: each picture finds its text, each text its picture."""
 
+from typing import Any
+
 import torch
 from torch.nn import functional as F
 
 from course_lib.losses import itc_loss
-from course_lib.teach.task import Case, Exercise, Mistake
+from course_lib.teach.gradients import loss_with_gradients
+from course_lib.teach.task import Case, Exercise, Mistake, call
 
 
 def contrastive_loss(
@@ -21,6 +24,15 @@ def reference(images: torch.Tensor, texts: torch.Tensor, log_scale: torch.Tensor
     """The library's contrast, which BLIP-2 uses, without label smoothing."""
     cosines = F.cosine_similarity(images[:, None], texts[None], dim=-1)
     return itc_loss(cosines, cosines.T, 1 / log_scale.exp(), label_smoothing=0.0)
+
+
+def run(answer: Any, case: Case) -> Any:
+    """Gives the loss and its gradients, since the training below follows them."""
+    if not callable(answer):
+        return answer
+    images, texts, log_scale = (arg.clone().requires_grad_(True) for arg in case.args)
+    loss = call(answer, Case(case.says, (images, texts, log_scale)))
+    return loss_with_gradients(loss, {"images": images, "texts": texts, "log_scale": log_scale})
 
 
 def _both(logits):
@@ -67,6 +79,10 @@ def _sum(images, texts, log_scale):
     return 2 * _both(log_scale.exp() * _cosines(images, texts))
 
 
+def _cut_off(images, texts, log_scale):
+    return contrastive_loss(images, texts, log_scale).detach()
+
+
 def _wrong_axis(images, texts, log_scale):
     images, texts = F.normalize(images, dim=0), F.normalize(texts, dim=0)
     return _both(log_scale.exp() * images @ texts.T)
@@ -96,6 +112,7 @@ EXERCISE = Exercise(
         "`log_scale` is a scalar, the logarithm of what the cosines are multiplied with.",
         "Gives a scalar: the cross-entropy of finding each picture's text and that of finding each "
         "text's picture, averaged over the batch and over the two directions.",
+        "It stays a tensor, and gradients reach all three inputs: the training below uses it.",
     ),
     hints=(
         "One table of cosines serves both directions: read by rows, pictures choose among texts; "
@@ -109,7 +126,13 @@ EXERCISE = Exercise(
     solution=contrastive_loss,
     reference=reference,
     cases=_cases,
+    run=run,
     mistakes=(
+        Mistake(
+            _cut_off,
+            "the gradient reaches the inputs",
+            "the loss is a number without a past: `.detach()`, `.item()` or `torch.no_grad()`",
+        ),
         Mistake(
             _no_length,
             "cosines, not products",

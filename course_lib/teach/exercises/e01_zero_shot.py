@@ -8,7 +8,7 @@ from course_lib.teach.task import Case, Exercise, Mistake
 
 def zero_shot(images: torch.Tensor, prompts: torch.Tensor) -> torch.Tensor:
     """Returns (n,) integers: the class whose averaged prompt lies nearest to each picture."""
-    classes = F.normalize(prompts.mean(dim=1), dim=-1)  # (K, C)
+    classes = F.normalize(prompts.mean(dim=1), dim=-1)  # (classes, C)
     return (images @ classes.T).argmax(dim=1)
 
 
@@ -73,18 +73,19 @@ EXERCISE = Exercise(
     difficulty=2,
     minutes=8,
     contract=(
-        "`images` are (n, C), `prompts` (K, P, C): P sentences for each of K classes; all vectors "
-        "have length 1.",
+        "`images` are (n, C), `prompts` (classes, sentences, C): for each class the vectors of "
+        "its sentences, equally many; all vectors have length 1.",
         "A class is the mean of its prompts' vectors, brought to length 1 again.",
-        "Gives (n,) integers: for each picture the class with the largest cosine.",
+        "Gives (n,) integers (int64, as `argmax` makes them): for each picture the class with "
+        "the largest cosine.",
     ),
     hints=(
         "Sentences of one class point in about the same direction. Their mean is that direction, "
         "but it is shorter than 1, and the shorter, the less they agree.",
         "Average over the prompts of each class, bring each mean to length 1, compare all pictures "
         "with all classes, and take the place of the largest number in each picture's row.",
-        "`prompts.mean(dim=1)` is (K, C), `F.normalize(…, dim=-1)` brings back the length, "
-        "`images @ classes.T` is (n, K). Along which axis does a picture choose?",
+        "`prompts.mean(dim=1)` is (classes, C), `F.normalize(…, dim=-1)` brings back the length, "
+        "`images @ classes.T` is (n, classes). Along which axis does a picture choose?",
     ),
     solution=zero_shot,
     reference=reference,

@@ -48,6 +48,12 @@ def _padding_is_silent(attention_mask):
     return earlier & attention_mask.bool()[:, :, None] | torch.eye(length).bool()
 
 
+def _rows_and_columns(attention_mask):
+    length, real = attention_mask.shape[1], attention_mask.bool()
+    earlier = torch.ones(length, length).tril().bool()
+    return earlier & real[:, None, :] & real[:, :, None] | torch.eye(length).bool()
+
+
 def _empty_rows(attention_mask):
     length = attention_mask.shape[1]
     return torch.ones(length, length).tril().bool() & attention_mask.bool()[:, None, :]
@@ -107,6 +113,11 @@ EXERCISE = Exercise(
             _padding_is_silent,
             "nobody reads padding",
             "the rows of padding were closed; what has to close is the column that is read",
+        ),
+        Mistake(
+            _rows_and_columns,
+            "a row of padding reads the tokens before it",
+            "rows of padding were closed as well: only the columns of padding have to be",
         ),
         Mistake(
             _empty_rows,

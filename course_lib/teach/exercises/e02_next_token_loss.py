@@ -53,6 +53,14 @@ def _over_the_batch(logits, labels):
     ) / len(labels)
 
 
+def _summed(logits, labels):
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), reduction="sum")
+
+
+def _not_negated(logits, labels):
+    return -next_token_loss(logits, labels)
+
+
 def _no_logarithm(logits, labels):
     predicted, told = logits[:, :-1], labels[:, 1:]
     counts = told != -100
@@ -132,6 +140,12 @@ EXERCISE = Exercise(
             "the mean is over labelled tokens",
             "the sum was divided by the number of rows, so long texts weigh more",
         ),
+        Mistake(
+            _summed,
+            "the mean is over labelled tokens",
+            "this is the sum: it was not divided by the number of labelled tokens",
+        ),
+        Mistake(_not_negated, "the loss is −log p", "the sign is missing: a loss falls as p rises"),
         Mistake(
             _no_logarithm,
             "the loss is −log p",

@@ -33,6 +33,10 @@ def _counts_padding(attention_mask):
     return torch.arange(attention_mask.shape[1]).expand_as(attention_mask) + 2
 
 
+def _places_of_tokens(attention_mask):
+    return _counts_padding(attention_mask).where(attention_mask == 1, torch.tensor(1))
+
+
 def _down_the_batch(attention_mask):
     return attention_mask.cumsum(dim=0) * attention_mask - 1 + 2
 
@@ -92,6 +96,11 @@ EXERCISE = Exercise(
             _counts_padding,
             "padding takes no number",
             "places were counted, not tokens: with padding in front the first token comes too late",
+        ),
+        Mistake(
+            _places_of_tokens,
+            "padding takes no number",
+            "padding reads row 1, but the tokens after it were counted by place, not by token",
         ),
         Mistake(
             _down_the_batch,

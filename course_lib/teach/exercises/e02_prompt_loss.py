@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from transformers import OPTConfig, OPTForCausalLM
 
 from course_lib.backbones.language import LanguageModel
+from course_lib.teach.gradients import loss_with_gradients
 from course_lib.teach.task import Case, Exercise, Mistake, call
 
 
@@ -38,10 +39,7 @@ def run(answer: Any, case: Case) -> Any:
     language, prompt, ids, labels = case.args
     free = prompt.clone().requires_grad_(True)
     loss = call(answer, Case(case.says, (language, free, ids, labels)))
-    if not isinstance(loss, torch.Tensor):
-        return loss
-    (gradient,) = torch.autograd.grad(loss, free, allow_unused=True)
-    return {"loss": loss.detach(), "gradient": torch.zeros(1) if gradient is None else gradient}
+    return loss_with_gradients(loss, {"prompt": free})
 
 
 def _joined(language, prompt, ids, labels, fill=-100):
@@ -101,7 +99,7 @@ def _language() -> LanguageModel:
         torch.manual_seed(0)
         model = OPTForCausalLM(config)
         for parameter in model.parameters():
-            parameter.data += 0.3 * torch.randn(parameter.shape)
+            parameter.data += torch.randn(parameter.shape)
     return LanguageModel(model).eval().requires_grad_(False)
 
 
@@ -153,8 +151,8 @@ EXERCISE = Exercise(
         ),
         Mistake(
             _behind,
-            "the prompt stands in front",
-            "the prompt stands behind the text, where no word can read it",
+            "the words read the prompt",
+            "no word reads the prompt: it stands after the text, or the attention mask hides it",
         ),
         Mistake(
             _labels_misplaced,

@@ -56,6 +56,12 @@ def _answers_differ(answer, items):
     return sum(answer(c, q) != answer(o[0], q) for (c, q, _), o in pairs) / len(items)
 
 
+def _item_before(answer, items):
+    pairs = zip(items, items[-1:] + items[:-1], strict=True)
+    other = sum(answer(o[0], q) == r for (_, q, r), o in pairs) / len(items)
+    return _no_control(answer, items) - other
+
+
 def _a_count(answer, items):
     return reads_context(answer, items) * len(items)
 
@@ -135,6 +141,11 @@ EXERCISE = Exercise(
             _answers_differ,
             "right answers are counted",
             "changed answers were counted, and a change may be from wrong to wrong",
+        ),
+        Mistake(
+            _item_before,
+            "the control is the next item",
+            "the context of the item before was taken",
         ),
         Mistake(_a_count, "a share, not a count", "the counts were not divided by the items"),
         Mistake(
