@@ -18,6 +18,8 @@ from transformers import (
     CLIPVisionModel,
     LlamaConfig,
     LlamaForCausalLM,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
     OPTConfig,
     OPTForCausalLM,
     T5Config,
@@ -170,6 +172,26 @@ def blip2_retrieval(seed: int = 0) -> Blip2ForImageTextRetrieval:
         image_text_hidden_size=10,
     )
     return randomise(Blip2ForImageTextRetrieval(config), seed)
+
+
+def llava(seed: int = 0) -> LlavaForConditionalGeneration:
+    sizes = random_sizes(seed)
+    vision = CLIPVisionConfig(
+        hidden_size=sizes["vision_width"],
+        intermediate_size=2 * sizes["vision_width"],
+        num_hidden_layers=sizes["layers"],
+        num_attention_heads=sizes["heads"],
+        image_size=16,
+        patch_size=8,
+        projection_dim=8,
+    )
+    config = LlavaConfig(
+        vision_config=vision.to_dict(),
+        text_config=text_config("llama", sizes["text_width"], sizes["heads"]).to_dict(),
+        image_token_index=IMAGE_TOKEN,
+        image_seq_length=4,
+    )
+    return randomise(LlavaForConditionalGeneration(config), seed)
 
 
 def text_batch(seed: int, rows: int, length: int, side: str = "right") -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Weights from and to others: transformers' BLIP-2 classes, the official LAVIS checkpoints."""
+"""Weights from and to others: transformers' classes, checkpoints of LAVIS and of LLaVA."""
 
 from course_lib.interop.blip2_hf import (
     from_hf,
@@ -9,13 +9,25 @@ from course_lib.interop.blip2_hf import (
     to_hf,
 )
 from course_lib.interop.lavis import load_lavis_stage1, load_lavis_stage2
+from course_lib.interop.llava import (
+    current_names,
+    llava_from_hf,
+    llava_to_hf,
+    projector_from_original,
+    projector_to_original,
+)
 
 __all__ = [
+    "current_names",
     "from_hf",
+    "llava_from_hf",
+    "llava_to_hf",
     "load_lavis_stage1",
     "load_lavis_stage2",
     "pretraining_from_hf",
     "pretraining_to_hf",
+    "projector_from_original",
+    "projector_to_original",
     "qformer_from_hf",
     "qformer_to_hf",
     "to_hf",
