@@ -3,7 +3,7 @@
 Letters: B batch, N patches, Q visual tokens, S spliced length, E vision, D language width.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -152,6 +152,7 @@ class VLM(nn.Module):
         batch: Batch,
         max_new_tokens: int = 32,
         eos_token_id: int | Iterable[int] | None = None,
+        on_token: Callable[[int, int], object] | None = None,
     ) -> list[list[int]]:
         """Answers greedily, in eval mode; see `LanguageModel.generate_greedy`.
 
@@ -159,6 +160,7 @@ class VLM(nn.Module):
             batch: as in the class, without labels; pad decoder-only models on the left.
             max_new_tokens: most words a row.
             eos_token_id: what ends a row; None = the language model's own.
+            on_token: is called with (row, word) as soon as a word is written.
 
         Returns:
             For each row its new words.
@@ -166,7 +168,9 @@ class VLM(nn.Module):
         with evaluating(self):
             embeds = self.inputs_embeds(batch)
             mask = _mask(batch)
-            return self.language.generate_greedy(embeds, mask, max_new_tokens, eos_token_id)
+            return self.language.generate_greedy(
+                embeds, mask, max_new_tokens, eos_token_id, on_token
+            )
 
     def save_trainable(self, directory: str | Path, names: Iterable[str]) -> Path:
         """Writes parts of the model to `directory`/model.safetensors, whole or not at all.

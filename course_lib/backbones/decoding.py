@@ -3,7 +3,7 @@
 Letters: B batch, S length of the prompt, D width, H heads, K width of one head, V vocabulary.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import torch
@@ -21,13 +21,19 @@ class Stepper(Protocol):
         """Reads one word a row, (B,); returns logits (B, V) of the next."""
 
 
-def greedy(stepper: Stepper, max_new_tokens: int, eos_ids: Collection[int]) -> list[list[int]]:
+def greedy(
+    stepper: Stepper,
+    max_new_tokens: int,
+    eos_ids: Collection[int],
+    on_token: Callable[[int, int], object] | None = None,
+) -> list[list[int]]:
     """Takes the likeliest word until every row has ended.
 
     Args:
         stepper: the model with its prompt.
         max_new_tokens: most words a row.
         eos_ids: words that end a row.
+        on_token: is called with (row, word) as soon as a word is written.
 
     Returns:
         The new words of each row, the end word left out.
@@ -42,6 +48,8 @@ def greedy(stepper: Stepper, max_new_tokens: int, eos_ids: Collection[int]) -> l
                 open_rows.discard(index)
             elif index in open_rows:
                 rows[index].append(token)
+                if on_token is not None:
+                    on_token(index, token)
         if not open_rows or count == max_new_tokens:
             break
         logits = stepper.step(tokens)

@@ -3,7 +3,7 @@
 Letters: B batch, S length, T length of the decoder's text, D width, V vocabulary.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -86,6 +86,21 @@ class LanguageModel(nn.Module):
         )[0]
         return states * output_scale(self.model)
 
+    def _check_places(
+        self, inputs_embeds: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+    ) -> None:
+        """Checks that mask and labels have one entry a place; a T5's labels are another text."""
+        places = tuple(inputs_embeds.shape[:2])
+        given = {"attention_mask": attention_mask, "labels": labels}
+        for name, tensor in given.items():
+            if self.is_encoder_decoder and name == "labels":
+                continue
+            if tuple(tensor.shape) != places:
+                raise ValueError(
+                    f"{name} is {tuple(tensor.shape)}, but the embeddings have {places} places: "
+                    "give one entry for each place."
+                )
+
     def loss(
         self, inputs_embeds: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
     ) -> torch.Tensor:
@@ -101,8 +116,9 @@ class LanguageModel(nn.Module):
             Scalar, equal to the loss of the transformers model.
 
         Raises:
-            ValueError: when nothing is labelled, or the text is longer than the context.
+            ValueError: when nothing is labelled, a shape does not fit, or the text is too long.
         """
+        self._check_places(inputs_embeds, attention_mask, labels)
         head = self.model.get_output_embeddings()
         if self._short_way(inputs_embeds, attention_mask):
             places, words = labelled(labels)
@@ -138,6 +154,7 @@ class LanguageModel(nn.Module):
         attention_mask: torch.Tensor,
         max_new_tokens: int = 32,
         eos_token_id: int | Iterable[int] | None = None,
+        on_token: Callable[[int, int], object] | None = None,
     ) -> list[list[int]]:
         """Writes the likeliest next word until every row has ended; equals `generate`.
 
@@ -147,6 +164,7 @@ class LanguageModel(nn.Module):
             attention_mask: (B, S), 0 at padding.
             max_new_tokens: most words a row; fewer where the context ends before.
             eos_token_id: word or words that end a row; None = those of the configuration.
+            on_token: is called with (row, word) as soon as a word is written.
 
         Returns:
             For each row its new words, without prompt and end word.
@@ -158,14 +176,15 @@ class LanguageModel(nn.Module):
         self._check_length(inputs_embeds, attention_mask)
         inputs = (self.model, inputs_embeds, attention_mask)
         if self.is_encoder_decoder:
-            return greedy(Seq2SeqStepper(*inputs), max_new_tokens, eos)
+            return greedy(Seq2SeqStepper(*inputs), max_new_tokens, eos, on_token)
         _check_left_padding(attention_mask)
         longest = int(attention_mask.sum(dim=1).max())
         if self.max_positions is not None:
             max_new_tokens = min(max_new_tokens, self.max_positions - longest + 1)
         if is_usual_opt(self.model):
-            return greedy(OPTStepper(*inputs, max_new_tokens), max_new_tokens, eos)
-        return greedy(CausalStepper(*inputs), max_new_tokens, eos)
+            stepper = OPTStepper(*inputs, max_new_tokens)
+            return greedy(stepper, max_new_tokens, eos, on_token)
+        return greedy(CausalStepper(*inputs), max_new_tokens, eos, on_token)
 
     def _check_length(self, inputs_embeds: torch.Tensor, attention_mask: torch.Tensor) -> None:
         limit = self.max_positions

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
-from course_lib.commands.blip2 import Opened, open_run
+from course_lib.commands.blip2 import open_run
 from course_lib.data.images import load_image, to_pixel_values
 from course_lib.evaluation.asking import answer_to
-from course_lib.world.draw import draw_scenes
-from course_lib.world.scene import IMAGE_SIZE, sample_scenes
+from course_lib.evaluation.unlike import UNLIKE, unlike_notes
+from course_lib.world.scene import IMAGE_SIZE
 
-UNLIKE = "This picture is unlike the toy world: the toy model knows toy scenes only."
-# Toy scenes reach 0.73 at most (160 measured), two photographs 0.96 and 1.45, noise, flat bright
-# colours and gradients 1.26 and more. An empty dark picture (0.52) counts as toy ground.
-FAR = 0.85
+__all__ = ["UNLIKE", "reply"]
 
 
 def reply(run: str, image: str | Path, prompt: str, max_new_tokens: int = 48) -> dict:
@@ -40,22 +35,4 @@ def reply(run: str, image: str | Path, prompt: str, max_new_tokens: int = 48) ->
     opened = open_run(run)
     pixel_values = to_pixel_values([picture], IMAGE_SIZE)
     answer, notes = answer_to(opened, pixel_values, prompt, max_new_tokens)
-    if distance(opened, pixel_values) > FAR:
-        notes.append(UNLIKE)
-    return {"answer": answer, "notes": notes}
-
-
-@torch.no_grad()
-def distance(opened: Opened, pixel_values: torch.Tensor) -> float:
-    """Measures how far the patches of a picture lie from patches of toy scenes.
-
-    Returns:
-        Mean over the picture's features of the distance to the nearest feature of 128 toy scenes,
-        as the root mean square over dimensions in deviations: about 0.6 for a toy scene.
-    """
-    scenes = draw_scenes(sample_scenes(128, 3, "train"))
-    known = opened.encoder(to_pixel_values(list(scenes), IMAGE_SIZE)).flatten(0, 1)
-    mean, deviation = known.mean(0), known.std(0) + 1e-6
-    features = (opened.encoder(pixel_values)[0] - mean) / deviation
-    nearest = torch.cdist(features, (known - mean) / deviation).amin(1)
-    return float(nearest.mean() / known.shape[1] ** 0.5)
+    return {"answer": answer, "notes": [*notes, *unlike_notes(opened.encoder, pixel_values)]}

@@ -5,6 +5,7 @@ The console script, the chat widget and its picture on paper all ask here, so th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -56,6 +57,7 @@ def answer_to(
     pixel_values: torch.Tensor | None,
     prompt: str,
     max_new_tokens: int = 48,
+    on_token: Callable[[str], object] | None = None,
 ) -> tuple[str, list[str]]:
     """Answers what a person typed about one picture.
 
@@ -64,6 +66,8 @@ def answer_to(
         pixel_values: (1, 3, 48, 48), normalised; None asks the language model without a picture.
         prompt: a question, or "describe" for the caption.
         max_new_tokens: most words of the answer.
+        on_token: is called after each new word with the answer so far; the last call gets the
+            answer that is returned.
 
     Returns:
         The answer, and a sentence for each word that the model does not know.
@@ -80,6 +84,13 @@ def answer_to(
     batch = generation_batch(tokenizer, [ids], language.is_encoder_decoder)
     if pixel_values is not None:
         batch["pixel_values"] = pixel_values
-    answer_ids = opened.model.generate(batch, max_new_tokens=max_new_tokens)[0]
-    answer = tokenizer.decode(answer_ids, skip_special_tokens=True)
+    written: list[int] = []
+
+    def tell(_row: int, token: int) -> None:
+        written.append(token)
+        if on_token is not None:
+            on_token(tokenizer.decode(written, skip_special_tokens=True))
+
+    opened.model.generate(batch, max_new_tokens=max_new_tokens, on_token=tell)
+    answer = tokenizer.decode(written, skip_special_tokens=True)
     return answer, describe_unknown_words(tokenizer, prompt)

@@ -1,4 +1,4 @@
-"""A chat about held-out toy scenes, as a widget in a notebook.
+"""A chat about a picture, as a widget in a notebook.
 
 It is made of plain ipywidgets, so that a test can click it, and what it leaves in a stored notebook
 is one line that is the same on every machine. `chat_figure` draws on paper what it does.
@@ -7,27 +7,30 @@ is one line that is the same on every machine. `chat_figure` draws on paper what
 from __future__ import annotations
 
 import html
-import io
 
 import ipywidgets as widgets
-import numpy as np
-from PIL import Image
 
 from course_lib.data.toy import ToyScenes
 from course_lib.evaluation.asking import OpenedRun, answer_to, check_has_language, framed
-from course_lib.teach.chat_figure import DESCRIBE, INK, RIGHT, known_questions, sign_of
-from course_lib.world.language import canonical_caption
+from course_lib.teach.chat_figure import DESCRIBE, INK, RIGHT, sign_of
+from course_lib.teach.chat_picture import Picture, PictureChooser
+from course_lib.teach.query_strip import QueryStrip
 from course_lib.world.questions import Question
 
 STORED = "A chat about held-out scenes: run this cell in JupyterLab. On paper, see the figure."
-PICTURE_PIXELS = 240
+# A restarted kernel cannot say so itself: the sentence has to stand there before.
+RESTARTED = (
+    "<small>Nothing happens when you ask? Then the kernel was restarted: run the notebook again, "
+    "from its first cell to this one.</small>"
+)
 
 
 class ChatWidget:
-    """Asks an opened run about held-out scenes, in a notebook.
+    """Asks an opened run about held-out scenes, drawn scenes and uploaded pictures, in a notebook.
 
-    Let a cell end with it. What a person types is shown escaped, and whatever is refused (an empty
-    question, one beyond the context) becomes a sentence in the transcript.
+    Let a cell end with it. The answer grows word by word; then each query's gaze is shown. What a
+    person types is shown escaped, and whatever is refused (an empty question, one beyond the
+    context, a file that is no picture) becomes a sentence.
 
     Args:
         opened: an opened stage-2 run.
@@ -40,14 +43,9 @@ class ChatWidget:
 
     def __init__(self, opened: OpenedRun, data: ToyScenes, row: int = 0) -> None:
         check_has_language(opened)
-        self.opened, self.data = opened, data
+        self.opened = opened
         self.entries: list[str] = []
         wide = widgets.Layout(width="100%")
-        size = f"{PICTURE_PIXELS}px"
-        self.picture = widgets.Image(format="png", layout=widgets.Layout(width=size, height=size))
-        self.facts = widgets.HTML()
-        self.previous_button = widgets.Button(description="previous scene")
-        self.next_button = widgets.Button(description="next scene")
         self.examples = widgets.Dropdown(description="examples", layout=wide)
         self.question = widgets.Text(
             description="question", placeholder="type one, or choose an example", layout=wide
@@ -55,22 +53,28 @@ class ChatWidget:
         self.ask_button = widgets.Button(description="ask", button_style="primary")
         self.blind = widgets.Checkbox(description="without the picture", indent=False)
         self.transcript = widgets.HTML()
+        self.strip = QueryStrip(opened)
+        self.chooser = PictureChooser(data, row)
         self.box = self._arranged()
         self._connect()
-        self.show(row)
+        self._show_picture()
 
-    def _arranged(self) -> widgets.HBox:
-        turning = widgets.HBox([self.previous_button, self.next_button])
-        asking = widgets.HBox([self.ask_button, self.blind])
-        scene = [self.picture, self.facts, turning]
-        talk = [self.examples, self.question, asking, self.transcript]
+    def _arranged(self) -> widgets.VBox:
+        asking = widgets.HBox([self.ask_button, self.blind, self.strip.wanted])
+        rolling = widgets.Layout(max_height="320px", overflow="auto")
+        said = widgets.VBox([self.transcript], layout=rolling)
+        talk = [self.examples, self.question, asking, said]
         fixed = widgets.Layout(flex="0 0 auto", width="320px")
         rest = widgets.Layout(flex="1", min_width="0")
-        return widgets.HBox([widgets.VBox(scene, layout=fixed), widgets.VBox(talk, layout=rest)])
+        middle = [
+            widgets.VBox([self.chooser.shown], layout=fixed),
+            widgets.VBox(talk, layout=rest),
+        ]
+        note = widgets.HTML(RESTARTED)
+        return widgets.VBox([self.chooser.controls, widgets.HBox(middle), self.strip.view, note])
 
     def _connect(self) -> None:
-        self.previous_button.on_click(lambda _: self.show(self.row - 1))
-        self.next_button.on_click(lambda _: self.show(self.row + 1))
+        self.chooser.on_change(self._show_picture)
         self.ask_button.on_click(lambda _: self.ask())
         self.examples.observe(self._take_example, "value")
         self.question.on_msg(self._on_message)
@@ -85,40 +89,49 @@ class ChatWidget:
         if content.get("event") == "submit":
             self.ask()
 
-    def show(self, row: int) -> None:
-        """Shows a scene and examples of questions about it; rows go round at both ends."""
-        self.row = row % len(self.data)
-        scene = self.data.scenes[self.row]
-        self.known = {question.text: question for question in known_questions(scene, self.row)}
-        self.picture.value = png_of(self.data.images[self.row])
-        self.facts.value = (
-            f"Scene {self.row + 1} of {len(self.data)}."
-            f"<details><summary>what is in it</summary>{canonical_caption(scene)}</details>"
-        )
-        self.examples.options = [("choose one", ""), *((text, text) for text in self.known)]
+    def _show_picture(self) -> None:
+        """Brings the examples of another picture; the gaze on the last one goes."""
+        texts = self.chooser.current.examples
+        self.examples.options = [("choose one", ""), *((text, text) for text in texts)]
+        self.strip.clear()
 
     def ask(self) -> None:
         """Asks what stands in the text box; question and answer go on top of the transcript."""
-        typed, blind = self.question.value, self.blind.value
-        pixel_values = None if blind else self.data.pixel_values([self.row])
+        typed, blind, picture = self.question.value, self.blind.value, self.chooser.current
+        where = html.escape(f"{picture.name}{', without the picture' if blind else ''}")
+        head = f"<b>{where}:</b> {html.escape(typed)}"
+        so_far = ""
+
+        def grow(text: str) -> None:
+            nonlocal so_far
+            so_far = text
+            self._write([head, f"<b>model:</b> {html.escape(text.strip())} …"])
+
+        self.entries.insert(0, "")
+        self.strip.clear()
+        pixel_values = None if blind else self.chooser.pixel_values
         try:
-            answer, notes = answer_to(self.opened, pixel_values, typed)
-        except ValueError as error:
-            lines = [html.escape(str(error))]
-        else:
-            lines = self._said(typed, answer, notes)
-        where = f"scene {self.row + 1}{', without the picture' if blind else ''}"
-        lines = [f"<b>{where}:</b> {html.escape(typed)}", *lines]
-        self.entries.insert(0, f"<p>{'<br>'.join(lines)}</p>")
+            answer, notes = answer_to(self.opened, pixel_values, typed, on_token=grow)
+        except (Exception, KeyboardInterrupt) as error:
+            self._write([head, html.escape(_broken_off(error, so_far))])
+            return
+        notes = notes if blind else [*notes, *picture.notes]
+        self._write([head, *self._said(typed, answer, notes, picture)])
+        if pixel_values is not None:
+            self.strip.show(picture.image, pixel_values)
+
+    def _write(self, lines: list[str]) -> None:
+        """Puts lines in place of the newest entry."""
+        self.entries[0] = f"<p>{'<br>'.join(lines)}</p>"
         self.transcript.value = "".join(self.entries)
 
-    def _said(self, typed: str, answer: str, notes: list[str]) -> list[str]:
-        """Returns the lines of an answer: itself, with a verdict where the scene states one, the
+    def _said(self, typed: str, answer: str, notes: list[str], picture: Picture) -> list[str]:
+        """Returns the lines of an answer: itself, with a verdict where the right one is known, the
         words that the model really read, and the notes."""
         read = framed(typed, self.opened.model.language.is_encoder_decoder)
         wording = f"it read: {read}" if read else "it read no words, which asks for the caption"
         line = f"<b>model:</b> {html.escape(answer.strip()) or '(nothing)'}"
-        question: Question | None = self.known.get(typed.strip().lower() if read else DESCRIBE)
+        question: Question | None = picture.known.get(typed.strip().lower() if read else DESCRIBE)
         if question is not None:
             sign = sign_of(answer, question)
             word = "right" if sign == RIGHT else f"the scene says: {question.answer}"
@@ -133,9 +146,14 @@ class ChatWidget:
         return {**(self.box._repr_mimebundle_(**kwargs) or {}), "text/plain": STORED}
 
 
-def png_of(image: np.ndarray) -> bytes:
-    """Returns a scene as PNG, each of its pixels enlarged to a sharp square."""
-    size = (PICTURE_PIXELS, PICTURE_PIXELS)
-    stream = io.BytesIO()
-    Image.fromarray(image).resize(size, Image.Resampling.NEAREST).save(stream, "PNG")
-    return stream.getvalue()
+def _broken_off(error: BaseException, so_far: str) -> str:
+    """Says why there is no answer, and how far it came."""
+    if isinstance(error, ValueError) and not so_far:
+        return str(error)
+    after = f'The answer broke off after "{so_far.strip()}"' if so_far else "There is no answer"
+    if isinstance(error, KeyboardInterrupt):
+        return f"{after}: it was interrupted. Ask again."
+    return (
+        f"{after} ({type(error).__name__}: {error}). Ask again; if that does not help, run the "
+        "notebook again from its first cell."
+    )

@@ -1,6 +1,5 @@
 """The chat widget, driven as a person would, its static twin, and what both of them ask with."""
 
-from dataclasses import replace
 from html import escape
 
 import matplotlib
@@ -8,48 +7,19 @@ import numpy as np
 import pytest
 import torch
 from IPython.core.formatters import DisplayFormatter
-from transformers import (
-    CLIPVisionConfig,
-    CLIPVisionModel,
-    OPTForCausalLM,
-    T5ForConditionalGeneration,
-)
 
-from course_lib.backbones.language import LanguageModel
-from course_lib.backbones.tokenizers import build_tokenizer
-from course_lib.backbones.vision import VisionEncoder
 from course_lib.commands.blip2 import Opened
-from course_lib.data.prompts import image_token_id
 from course_lib.data.toy import ToyScenes
 from course_lib.evaluation.asking import answer_to
 from course_lib.evaluation.toy import Answerer
-from course_lib.recipes import blip2
 from course_lib.teach import chat_figure, chat_widget
 from course_lib.teach.chat_figure import draw_answers, known_questions, sign_of
 from course_lib.teach.chat_widget import STORED, ChatWidget
-from course_lib.vpg import QFormerConfig
 from course_lib.world.language import canonical_caption
 from course_lib.world.questions import Question
-from tests.tiny_models import randomise, text_config
+from tests.tiny_runs import LANGUAGES, tiny_run
 
 matplotlib.use("Agg")
-LANGUAGES = {"opt": OPTForCausalLM, "t5": T5ForConditionalGeneration}
-
-
-def tiny_run(kind):
-    """Builds a stage-2 run of random weights that reads 48 × 48 pixels and the course's words."""
-    torch.manual_seed(0)
-    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 16}
-    vision = CLIPVisionConfig(intermediate_size=32, image_size=48, patch_size=8, **sizes)
-    encoder = VisionEncoder(randomise(CLIPVisionModel(vision), 1))
-    tokenizer = build_tokenizer(kind)
-    language = randomise(LANGUAGES[kind](text_config(kind, vocabulary=len(tokenizer))), 2)
-    head = QFormerConfig(intermediate_size=32, encoder_hidden_size=16, num_query_tokens=4, **sizes)
-    numbers = replace(blip2.scale("toy"), qformer=replace(head, cross_attention_frequency=1))
-    place = image_token_id(tokenizer)
-    model = blip2.build_stage2(numbers, encoder, LanguageModel(language), place)
-    randomise(model.vpg.head, 3)
-    return Opened(model.eval(), encoder, tokenizer, {})
 
 
 @pytest.fixture(scope="module")
@@ -126,18 +96,18 @@ def test_a_prompt_beyond_the_context_gets_one_sentence(widget):
 
 
 def test_scenes_go_round_and_bring_their_own_examples(widget, scenes):
-    seen = []
+    seen, chooser = [], widget.chooser
     for row in (0, 1, 2, 3, 0):
-        assert widget.row == row and f"Scene {row + 1} of 4" in widget.facts.value
-        assert canonical_caption(scenes.scenes[row]) in widget.facts.value
+        assert chooser.row == row and f"Scene {row + 1} of 4" in chooser.facts.value
+        assert canonical_caption(scenes.scenes[row]) in chooser.facts.value
         texts = [question.text for question in known_questions(scenes.scenes[row], row)]
         assert [value for _, value in widget.examples.options] == ["", *texts]
-        seen.append(bytes(widget.picture.value))
-        widget.next_button.click()
+        seen.append(bytes(chooser.picture.value))
+        chooser.next_button.click()
     assert seen[0] == seen[4] and len(set(seen)) == 4 and seen[0].startswith(b"\x89PNG")
-    widget.previous_button.click()
-    widget.previous_button.click()
-    assert widget.row == 3 and "scene 4:" in say(widget, "describe")
+    chooser.previous_button.click()
+    chooser.previous_button.click()
+    assert chooser.row == 3 and "scene 4:" in say(widget, "describe")
 
 
 def test_an_example_fills_the_text_box_as_often_as_it_is_chosen(widget):
@@ -156,10 +126,10 @@ def test_without_the_picture_the_language_model_answers_alone(widget, opened, sc
     assert "scene 1, without the picture:" in entry and f"<b>model:</b> {escape(blind)}" in entry
 
 
-def test_a_verdict_is_given_where_the_scene_states_the_answer(widget, monkeypatch):
-    question = known_questions(widget.data.scenes[0])[1]
+def test_a_verdict_is_given_where_the_scene_states_the_answer(widget, scenes, monkeypatch):
+    question = known_questions(scenes.scenes[0])[1]
     answer = {"text": question.answer}
-    monkeypatch.setattr(chat_widget, "answer_to", lambda *_: (answer["text"], []))
+    monkeypatch.setattr(chat_widget, "answer_to", lambda *_, **__: (answer["text"], []))
     assert "✓ right" in say(widget, f" {question.text.upper()} ")
     answer["text"] = "<b>wrong</b>"
     entry = say(widget, question.text)
