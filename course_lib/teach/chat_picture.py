@@ -18,7 +18,7 @@ from course_lib.data.images import load_image, to_pixel_values
 from course_lib.data.toy import ToyScenes
 from course_lib.evaluation.unlike import unlike_notes
 from course_lib.teach.chat_figure import DESCRIBE, known_questions
-from course_lib.teach.picture_png import PICTURE_PIXELS, png_of
+from course_lib.teach.picture_png import picture_html
 from course_lib.teach.scene_editor import SceneEditor
 from course_lib.world.draw import draw_scene
 from course_lib.world.language import canonical_caption
@@ -41,7 +41,7 @@ class Picture:
         image: (height, width, 3) uint8, the pixels that the model sees.
         name: what the transcript calls it.
         facts: what stands below it, in HTML.
-        tooltip: the same as plain text, for those who hear it.
+        alt: what is read aloud in place of the image.
         known: the questions whose right answer is known, by their text.
         notes: sentences that belong to every answer about it.
     """
@@ -49,7 +49,7 @@ class Picture:
     image: np.ndarray
     name: str
     facts: str
-    tooltip: str
+    alt: str
     known: dict[str, Question] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
@@ -81,14 +81,13 @@ class PictureChooser:
         self.data, self.row = data, row
         self._listeners: list[Callable[[], object]] = []
         self._uploaded: Picture | None = None
-        size = f"{PICTURE_PIXELS}px"
-        self.picture = widgets.Image(format="png", layout=widgets.Layout(width=size, height=size))
-        self.facts, self.message = widgets.HTML(), widgets.HTML()
+        self.picture, self.facts, self.message = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.way = widgets.ToggleButtons(options=WAYS, description="picture")
         self.previous_button = widgets.Button(description="previous scene")
         self.next_button = widgets.Button(description="next scene")
         self.editor = SceneEditor()
         self.upload = widgets.FileUpload(accept="image/*", description="choose a file")
+        self.upload.layout = widgets.Layout(width="160px", flex="0 0 auto")
         self._panels = {
             "pick": widgets.HBox([self.previous_button, self.next_button]),
             "draw": self.editor.controls,
@@ -177,7 +176,7 @@ class PictureChooser:
 
     def _show(self, picture: Picture) -> None:
         self.current = picture
-        self.picture.value, self.picture.tooltip = png_of(picture.image), picture.tooltip
+        self.picture.value = picture_html(picture.image, picture.alt)
         self.facts.value = picture.facts
         for listener in self._listeners:
             listener()

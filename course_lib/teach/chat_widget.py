@@ -45,13 +45,14 @@ class ChatWidget:
         check_has_language(opened)
         self.opened = opened
         self.entries: list[str] = []
-        wide = widgets.Layout(width="100%")
+        wide = widgets.Layout(width="auto")
         self.examples = widgets.Dropdown(description="examples", layout=wide)
         self.question = widgets.Text(
             description="question", placeholder="type one, or choose an example", layout=wide
         )
         self.ask_button = widgets.Button(description="ask", button_style="primary")
         self.blind = widgets.Checkbox(description="without the picture", indent=False)
+        self.blind.layout.width = "auto"
         self.transcript = widgets.HTML()
         self.strip = QueryStrip(opened)
         self.chooser = PictureChooser(data, row)
@@ -60,8 +61,9 @@ class ChatWidget:
         self._show_picture()
 
     def _arranged(self) -> widgets.VBox:
-        asking = widgets.HBox([self.ask_button, self.blind, self.strip.wanted])
-        rolling = widgets.Layout(max_height="320px", overflow="auto")
+        wrapping = widgets.Layout(flex_flow="row wrap")
+        asking = widgets.HBox([self.ask_button, self.blind, self.strip.wanted], layout=wrapping)
+        rolling = widgets.Layout(max_height="320px", overflow="hidden auto")
         said = widgets.VBox([self.transcript], layout=rolling)
         talk = [self.examples, self.question, asking, said]
         fixed = widgets.Layout(flex="0 0 auto", width="320px")
@@ -93,6 +95,7 @@ class ChatWidget:
         """Brings the examples of another picture; the gaze on the last one goes."""
         texts = self.chooser.current.examples
         self.examples.options = [("choose one", ""), *((text, text) for text in texts)]
+        self.examples.value = ""  # new options leave nothing chosen, an empty box
         self.strip.clear()
 
     def ask(self) -> None:
@@ -122,7 +125,8 @@ class ChatWidget:
 
     def _write(self, lines: list[str]) -> None:
         """Puts lines in place of the newest entry."""
-        self.entries[0] = f"<p>{'<br>'.join(lines)}</p>"
+        text = "<br>".join(lines)
+        self.entries[0] = f'<p style="line-height:1.5">{text}</p>'
         self.transcript.value = "".join(self.entries)
 
     def _said(self, typed: str, answer: str, notes: list[str], picture: Picture) -> list[str]:

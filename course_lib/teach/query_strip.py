@@ -6,7 +6,6 @@ not what it was used for. Letters: Q queries, N patches and, where it is there, 
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 import math
@@ -19,6 +18,7 @@ import torch
 from course_lib.evaluation.asking import OpenedRun
 from course_lib.teach.attention_maps import MOST_QUERIES, draw_attention_maps, patch_maps
 from course_lib.teach.gaze import gaze_of
+from course_lib.teach.picture_png import img_of
 from course_lib.vpg import QFormer
 
 
@@ -81,9 +81,7 @@ def strip_html(image: np.ndarray, weights: torch.Tensor | np.ndarray) -> str:
         figure.savefig(stream, format="png")
     finally:
         plt.close(figure)  # a notebook would show it once more below its next cell
-    coded = base64.b64encode(stream.getvalue()).decode()
-    words = html.escape(gaze_in_words(weights))
-    return f'<img style="max-width:100%" alt="{words}" src="data:image/png;base64,{coded}">'
+    return img_of(stream.getvalue(), gaze_in_words(weights))
 
 
 class QueryStrip:
@@ -99,6 +97,7 @@ class QueryStrip:
         self.wanted = widgets.Checkbox(
             value=self.works, description="show what each query reads", indent=False
         )
+        self.wanted.layout.width = "auto"
         self.wanted.layout.display = None if self.works else "none"
         self.view = widgets.HTML()
         self.wanted.observe(lambda _: self._show(), "value")

@@ -13,7 +13,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from course_lib.errors import unknown_name_error
-from course_lib.teach.picture_png import PICTURE_PIXELS, png_of
+from course_lib.teach.picture_png import picture_html
 from course_lib.world.draw import draw_scene
 from course_lib.world.language import article, canonical_caption, phrase
 from course_lib.world.scene import COLOURS, HELD_OUT, KINDS, PLACES, SIZES, Scene, Thing, make_thing
@@ -93,9 +93,7 @@ class SceneEditor:
         self.remove_buttons = [_button(f"remove {n}") for n in range(1, MOST + 1)]
         self.add_button = _button("add a thing")
         self.message = widgets.HTML()
-        size = f"{PICTURE_PIXELS}px"
-        self.picture = widgets.Image(format="png", layout=widgets.Layout(width=size, height=size))
-        self.caption = widgets.HTML()
+        self.picture, self.caption = widgets.HTML(), widgets.HTML()
         self._lines = [
             widgets.HBox([*row.values(), button], layout=widgets.Layout(flex_flow="row wrap"))
             for row, button in zip(self.rows, self.remove_buttons, strict=True)
@@ -166,7 +164,7 @@ class SceneEditor:
             return
         caption = canonical_caption(self.scene)
         self._say(untrained_pairs(self.scene))
-        self.picture.value, self.picture.tooltip = png_of(draw_scene(self.scene)), caption
+        self.picture.value = picture_html(draw_scene(self.scene), caption)
         self.caption.value = f"<b>caption:</b> {html.escape(caption)}"
         for listener in self._listeners:
             listener(self.scene)
@@ -189,12 +187,12 @@ def _row(number: int) -> dict[str, widgets.Dropdown]:
         field: widgets.Dropdown(
             options=names,
             description=f"{field} {number}",
-            layout=widgets.Layout(width="180px"),
-            style={"description_width": "60px"},
+            layout=widgets.Layout(width="170px" if field == "place" else "140px"),
+            style={"description_width": "56px"},
         )
         for field, names in FIELDS.items()
     }
 
 
 def _button(words: str) -> widgets.Button:
-    return widgets.Button(description=words, layout=widgets.Layout(width="110px"))
+    return widgets.Button(description=words, layout=widgets.Layout(width="95px"))

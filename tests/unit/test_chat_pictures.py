@@ -109,6 +109,13 @@ def test_an_upload_is_asked_about_without_a_verdict(widget, opened):
     assert UNLIKE not in say(widget, text)
 
 
+def test_the_name_of_a_file_is_escaped_wherever_it_stands(widget):
+    upload(widget, file_of(NOISE), '"<i>.png')
+    entry, chooser = say(widget, "describe"), widget.chooser
+    for text in (entry, chooser.facts.value, chooser.picture.value):
+        assert "&quot;&lt;i&gt;.png" in text and "<i>" not in text
+
+
 def test_a_toy_scene_as_a_file_is_not_called_unlike(widget, scenes):
     upload(widget, file_of(scenes.images[1]))
     assert UNLIKE not in widget.chooser.facts.value
@@ -187,4 +194,4 @@ def controls_of(box):
 def test_every_control_has_words_and_the_picture_too(widget):
     words = [control.description for control in controls_of(widget.box)]
     assert len(words) == 9 + 16 and all(words) and len(set(words)) == len(words)
-    assert widget.chooser.picture.tooltip == "scene 1; what is in it stands below"
+    assert 'alt="scene 1; what is in it stands below"' in widget.chooser.picture.value

@@ -8,7 +8,7 @@ from IPython.core.formatters import DisplayFormatter
 from ipywidgets import Button, Dropdown
 
 from course_lib.teach.editor_figure import NO_WORDS, draw_editor
-from course_lib.teach.picture_png import png_of
+from course_lib.teach.picture_png import picture_html
 from course_lib.teach.scene_editor import KEPT, START, STORED, SceneEditor, scene_of
 from course_lib.world.draw import draw_scene
 from course_lib.world.language import canonical_caption
@@ -36,21 +36,21 @@ def controls_of(widget):
 
 def test_it_starts_with_a_scene_its_picture_and_its_caption(editor):
     caption = "a large red circle at top-left and a small blue 7 at bottom-right."
-    assert canonical_caption(editor.scene) == caption == editor.picture.tooltip
+    assert canonical_caption(editor.scene) == caption
     assert caption in editor.caption.value and editor.message.value == ""
-    assert bytes(editor.picture.value) == png_of(draw_scene(editor.scene))
+    assert editor.picture.value == picture_html(draw_scene(editor.scene), caption)
     assert shown_lines(editor) == [True, True, False]
 
 
 def test_a_choice_is_drawn_at_once(editor):
-    seen, before = [], bytes(editor.picture.value)
+    seen, before = [], editor.picture.value
     editor.on_change(lambda scene: seen.append(canonical_caption(scene)))
     row = editor.rows[0]
     row["kind"].value, row["colour"].value, row["size"].value = "star", "purple", "small"
     row["place"].value = "bottom-left"
     first = "a small purple star at bottom-left"
     assert seen[-1] == f"{first} and a small blue 7 at bottom-right." and len(seen) == 4
-    assert bytes(editor.picture.value) != before and seen[-1] in editor.caption.value
+    assert editor.picture.value != before and seen[-1] in editor.caption.value
 
 
 def test_every_name_of_the_world_can_be_chosen(editor):
@@ -63,12 +63,12 @@ def test_every_name_of_the_world_can_be_chosen(editor):
 
 
 def test_two_things_at_one_place_are_refused_and_the_last_scene_stays(editor):
-    scene, picture = editor.scene, bytes(editor.picture.value)
+    scene, picture = editor.scene, editor.picture.value
     editor.rows[1]["place"].value = "top-left"
     assert "a large red circle at top-left, and a small blue 7 at top-left" in editor.message.value
     assert "Move or remove one" in editor.message.value and KEPT in editor.message.value
     assert 'role="alert"' in editor.message.value
-    assert editor.scene is scene and bytes(editor.picture.value) == picture
+    assert editor.scene is scene and editor.picture.value == picture
     editor.rows[0]["place"].value = "bottom-right"  # so that two things can change places
     assert editor.message.value == ""
     assert [thing.kind for thing in editor.scene.things] == ["7", "circle"]
