@@ -28,6 +28,9 @@ ALLOWED = {
     "projector": {"torch"},
     "lora": {"torch"},
 }
+_ALL_BUT_WORLD = {
+    f"course_lib.{n}" for n in ("backbones", "data", "training", "vlm", *INNER, *OUTER)
+}
 FORBIDDEN = {
     "backbones": {f"course_lib.{name}" for name in ("vlm", "training", "data", *OUTER)},
     "vlm": {f"course_lib.{name}" for name in ("data", *OUTER)},
@@ -38,6 +41,7 @@ FORBIDDEN = {
     "teach": {f"course_lib.{name}" for name in ("cli", "commands", "devtools", "zoo")},
     "commands": {"course_lib.cli", "course_lib.teach", "ipywidgets", "matplotlib"},
     "world": {"torch", "transformers", "accelerate"},
+    "instructions": {"torch", "transformers", "accelerate", *_ALL_BUT_WORLD},
     "evaluation.captions": {"torch", "transformers"},
 }
 
