@@ -17,7 +17,7 @@ def notebook(*cells):
 def test_hints_addresses_and_alt_texts_are_not_read():
     folded = "one two <details><summary>Hint</summary>\n\nnot read\n\n</details> three"
     linked = "![a picture of](images/x.svg) [four](https://example.org/a-b) <br/>five"
-    assert minutes.words_in(notebook(("m", folded), ("m", linked), ("c", "x = 1"))) == 5 + 1
+    assert minutes.words_in(notebook(("m", folded), ("m", linked), ("c", "x = 1"))) == 5
 
 
 def test_imports_stubs_and_empty_lines_are_not_counted():
@@ -36,7 +36,8 @@ def test_the_header_says_what_was_counted_and_measured(path):
 
 @pytest.mark.parametrize("path", find_notebooks(), ids=lambda path: path.stem)
 def test_the_readme_says_how_long_a_notebook_runs(path):
-    row = next(line for line in minutes.README.read_text().splitlines() if path.name in line)
+    lines = minutes.README.read_text(encoding="utf-8").splitlines()
+    row = next(line for line in lines if line.startswith("|") and path.name in line)
     assert row.split("|")[-2].strip() == str(minutes.computing(path))
 
 
