@@ -1,4 +1,4 @@
-"""The zoo's language models: an OPT and a T5 that read a scene in words and answer about it.
+"""The zoo's language models: OPT, LLaMA and T5, which read a scene in words and answer about it.
 
 What decided: loss on captions and answers alone; scenes in seven forms; one thing before two and
 three (`zoo.reading`); and, for OPT, learned positions that start as sinusoids. Learned positions
@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
     OPTConfig,
     OPTForCausalLM,
     T5Config,
@@ -58,6 +60,27 @@ def build_opt(width: int = 128, layers: int = 4, seed: int = 0) -> OPTForCausalL
     with torch.no_grad():
         table = model.model.decoder.embed_positions.weight
         table[2:] = 0.05 * sinusoids(CONTEXT, width)
+    return model
+
+
+def build_llama(width: int = 128, layers: int = 4, seed: int = 0) -> LlamaForCausalLM:
+    """Builds an untrained toy LLaMA with a context of 384 tokens; its positions are rotations."""
+    tokenizer = build_tokenizer("llama", CONTEXT)
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=352,
+        num_hidden_layers=layers,
+        num_attention_heads=width // 32,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=False,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    model = LlamaForCausalLM(config)
+    _normal_init(model, 0.05)
     return model
 
 
@@ -128,7 +151,7 @@ def _normal_init(model: nn.Module, embedding_std: float) -> None:
 class CausalPretraining(nn.Module):
     """Next-token loss of a decoder-only model on the targets of its documents."""
 
-    def __init__(self, model: OPTForCausalLM) -> None:
+    def __init__(self, model: OPTForCausalLM | LlamaForCausalLM) -> None:
         super().__init__()
         self.model = model
 

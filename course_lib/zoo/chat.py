@@ -1,0 +1,141 @@
+"""What turns the zoo's LLaMA into one that chats: conversations about a scene in words.
+
+A scene stands where LLaVA will put an image: at the beginning of the first question. The template
+is vicuna_v1, the answers are those of the rule-based teacher (conversation, detail, reasoning), and
+no instruction holds a fact of `instructions.facts.HELD_OUT`. A share of the rows are the documents
+that LLaMA learned to read from, so that chatting costs nothing of the text-only gate.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from course_lib.data.chat_ids import ChatTokenizer
+from course_lib.data.chat_templates import GPT, HUMAN, chat_pieces, chat_template, typed_turn
+from course_lib.data.prompts import pad_rows
+from course_lib.instructions import toy_rules
+from course_lib.instructions.facts import any_held_out
+from course_lib.instructions.symbols import TYPES
+from course_lib.instructions.teacher import Turn
+from course_lib.world.language import scene_in_words
+from course_lib.world.scene import Scene, sample_scene, sample_scenes
+from course_lib.zoo.gates import LM_GATE, measure_lm
+from course_lib.zoo.reading import BATCH_SIZE, Reading, encode
+
+TEMPLATE = "vicuna_v1"
+DOCUMENTS = 0.3
+Rows = list[tuple[list[int], list[int]]]
+
+
+@cache
+def _chat_tokenizer(tokenizer: PreTrainedTokenizerBase) -> ChatTokenizer:
+    return ChatTokenizer(tokenizer)
+
+
+def turns_about(scene: Scene, type: str, rng: np.random.Generator) -> list[Turn]:
+    """Returns what the teacher asks and answers; another type where a scene gives nothing for it.
+
+    Args:
+        scene: of the toy world.
+        type: "conversation", "detail" or "reasoning".
+        rng: of every choice.
+    """
+    if type == "reasoning" and (found := toy_rules.reasoning(scene, rng)):
+        return found
+    if type == "detail":
+        return toy_rules.detail(scene, rng)
+    return toy_rules.conversation(scene, rng)
+
+
+def chat_row(
+    tokenizer: PreTrainedTokenizerBase, scene_words: str, turns: list[Turn]
+) -> tuple[list[int], list[int]]:
+    """Returns ids and labels of a conversation whose first question follows a scene in words."""
+    sides = []
+    for number, turn in enumerate(turns):
+        before = f"{scene_words} " if number == 0 else ""
+        sides += [typed_turn(HUMAN, before + turn.question), typed_turn(GPT, turn.answer)]
+    chat = _chat_tokenizer(tokenizer)(chat_pieces(chat_template(TEMPLATE), sides))
+    return chat.ids, chat.labels
+
+
+def chat_batch(
+    tokenizer: PreTrainedTokenizerBase, seed: int, step: int, steps: int, reading: Reading
+) -> dict[str, torch.Tensor]:
+    """Makes the batch of a step: conversations of the three types, and documents as before."""
+    rng = np.random.default_rng((seed, step, 31))
+    rows: Rows = []
+    for _ in range(BATCH_SIZE):
+        if rng.random() < DOCUMENTS:
+            rows.append(encode(tokenizer, reading.draw(rng, step, steps)))
+            continue
+        scene = sample_scene(rng, "train", num_things=int(rng.integers(1, 4)))
+        turns = turns_about(scene, TYPES[int(rng.integers(len(TYPES)))], rng)
+        rows.append(chat_row(tokenizer, scene_in_words(scene, rng), turns))
+    return _padded(tokenizer, rows)
+
+
+def _padded(tokenizer: PreTrainedTokenizerBase, rows: Rows) -> dict[str, torch.Tensor]:
+    input_ids = pad_rows([ids for ids, _ in rows], tokenizer.pad_token_id)
+    return {
+        "input_ids": input_ids,
+        "attention_mask": pad_rows([[1] * len(ids) for ids, _ in rows], 0),
+        "position_ids": torch.arange(input_ids.shape[1]).expand_as(input_ids),
+        "labels": pad_rows([labels for _, labels in rows], -100),
+    }
+
+
+@torch.no_grad()
+def chat_scores(
+    model: nn.Module, tokenizer: PreTrainedTokenizerBase, per_type: int = 200, seed: int = 0
+) -> dict[str, float]:
+    """Measures how instructions are followed, given unseen scenes in words.
+
+    Args:
+        model: a decoder-only model of transformers, in eval mode.
+        tokenizer: its own.
+        per_type: conversations of each type.
+        seed: of scenes and questions.
+
+    Returns:
+        Under "chat, TYPE" the share of conversations whose answers, stop token included, greedy
+        decoding would all write as the teacher does; under "chat, held-out facts" that of reasoning
+        questions about facts that no instruction held (no gate: it is what the model brings along).
+    """
+    rng = np.random.default_rng((seed, 78))
+    scenes = sample_scenes(per_type, seed + 1, "test")
+    found = {}
+    for type in TYPES:
+        rows = [
+            chat_row(tokenizer, scene_in_words(scene, rng), turns_about(scene, type, rng))
+            for scene in scenes
+        ]
+        found[f"chat, {type}"] = _all_right(model, tokenizer, rows)
+    rows = []
+    for scene in sample_scenes(4 * per_type, seed + 2, "test"):
+        for turn in toy_rules.reasoning_turns(scene):
+            if any_held_out(turn.facts):
+                rows.append(chat_row(tokenizer, scene_in_words(scene, rng), [turn]))
+    found["chat, held-out facts"] = _all_right(model, tokenizer, rows[:per_type])
+    return found
+
+
+@torch.no_grad()
+def _all_right(model: nn.Module, tokenizer: PreTrainedTokenizerBase, rows: Rows) -> float:
+    """Returns the share of rows whose every label is the likeliest token at its place."""
+    batch = _padded(tokenizer, rows)
+    labels = batch.pop("labels")[:, 1:]
+    guess = model(**batch).logits[:, :-1].argmax(-1)
+    return ((guess == labels) | (labels == -100)).all(1).float().mean().item()
+
+
+def measure_chat(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> dict:
+    """Returns the scores of both gates, reading and following, and the gate of each."""
+    measured, followed = measure_lm(model, tokenizer), chat_scores(model, tokenizer)
+    gates = dict.fromkeys((f"chat, {type}" for type in TYPES), LM_GATE)
+    return {"scores": measured["scores"] | followed, "gates": measured["gates"] | gates}
