@@ -36,3 +36,10 @@ def tiny_run(kind: str) -> Opened:
     model = blip2.build_stage2(numbers, encoder, LanguageModel(language), place)
     randomise(model.vpg.head, 3)
     return Opened(model.eval(), encoder, tokenizer, {})
+
+
+def say(widget, text: str) -> str:
+    """Types a question into a chat and clicks; returns the newest entry of the transcript."""
+    widget.question.value = text
+    widget.ask_button.click()
+    return widget.entries[0]

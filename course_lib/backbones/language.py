@@ -91,10 +91,10 @@ class LanguageModel(nn.Module):
     ) -> None:
         """Checks that mask and labels have one entry a place; a T5's labels are another text."""
         places = tuple(inputs_embeds.shape[:2])
-        given = {"attention_mask": attention_mask, "labels": labels}
+        given = {"attention_mask": attention_mask}
+        if not self.is_encoder_decoder:
+            given["labels"] = labels
         for name, tensor in given.items():
-            if self.is_encoder_decoder and name == "labels":
-                continue
             if tuple(tensor.shape) != places:
                 raise ValueError(
                     f"{name} is {tuple(tensor.shape)}, but the embeddings have {places} places: "

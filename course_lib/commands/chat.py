@@ -7,10 +7,8 @@ from pathlib import Path
 from course_lib.commands.blip2 import open_run
 from course_lib.data.images import load_image, to_pixel_values
 from course_lib.evaluation.asking import answer_to
-from course_lib.evaluation.unlike import UNLIKE, unlike_notes
+from course_lib.evaluation.unlike import unlike_notes
 from course_lib.world.scene import IMAGE_SIZE
-
-__all__ = ["UNLIKE", "reply"]
 
 
 def reply(run: str, image: str | Path, prompt: str, max_new_tokens: int = 48) -> dict:

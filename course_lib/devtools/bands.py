@@ -113,15 +113,16 @@ def table(name: str, rows: list[dict]) -> tuple[str, bool]:
     return "\n".join(lines), good
 
 
-def note(row: dict, path: Path) -> None:
+def note(row: dict, path: Path, same: tuple[str, ...] = ("notebook", "variant")) -> None:
     """Writes a row to a file of results, in place of an older one of the same run.
 
     Args:
-        row: with the keys "notebook" and "variant", which say what run it was.
+        row: with the key "notebook" and those of `same`.
         path: JSON lines.
+        same: keys that say what run it was.
     """
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    run = operator.itemgetter("notebook", "variant")
+    run = operator.itemgetter(*same)
     rows = [old for old in map(json.loads, lines) if run(old) != run(row)] + [row]
     rows.sort(key=operator.itemgetter("notebook"))
     path.write_text("".join(json.dumps(kept) + "\n" for kept in rows), encoding="utf-8")

@@ -100,13 +100,13 @@ def measure(path: Path) -> float:
     run_notebook(path)
     seconds = round(used() - before)
     command = f"python -m course_lib.devtools.minutes --measure {path.stem[:2]}"
-    row = {"notebook": path.stem, "variant": "", "command": command, "core_seconds": seconds}
-    note(row, RESULTS)
+    row = {"notebook": path.stem, "command": command, "core_seconds": seconds}
+    note(row, RESULTS, same=("notebook",))
     return seconds
 
 
-def renew(path: Path) -> bool:
-    """Writes the line into the notebook's header; returns whether it changed.
+def renew(path: Path) -> str:
+    """Writes the line into the notebook's header, and returns it.
 
     Raises:
         ValueError: when no cell of Markdown has such a line.
@@ -115,7 +115,8 @@ def renew(path: Path) -> bool:
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and LINE.search(cell.source):
             cell.source = LINE.sub(line, cell.source, count=1)
-            return write_notebook(notebook, path)
+            write_notebook(notebook, path)
+            return line
     raise ValueError(f"{path.name} has no sentence that begins with '**Time**: '.")
 
 
@@ -130,8 +131,7 @@ def main() -> int:
         for path in find_notebooks(options.names):
             if options.measure:
                 print(f"{path.name}: {measure(path):.0f} s of processor time", flush=True)
-            renew(path)
-            print(f"{path.name}: {time_line(path)}", flush=True)
+            print(f"{path.name}: {renew(path)}", flush=True)
     return 0
 
 

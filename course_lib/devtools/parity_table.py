@@ -10,6 +10,7 @@ import pkgutil
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -77,14 +78,15 @@ def read_report(report: Path) -> dict[str, Differences]:
     return found
 
 
-def printed_by(number: str) -> set[str]:
+@cache
+def printed_by(number: str) -> frozenset[str]:
     """Returns the lines that the cells of a notebook print, as they are stored."""
     lines: set[str] = set()
     for path in find_notebooks([number]):
         for cell in nbformat.read(path, as_version=4).cells:
             for output in cell.get("outputs", []):
                 lines |= set(output.get("text", "").splitlines())
-    return lines
+    return frozenset(lines)
 
 
 def problems_of(row: Row, measured: dict[str, Differences]) -> list[str]:

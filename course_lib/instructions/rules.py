@@ -60,17 +60,12 @@ class RuleTeacher:
             turns = self._about_photograph(example, type, rng)
             reason = _NOTHING[type]
         else:
-            turns = self._about_scene(scene, type, rng)
+            turns = toy_rules.turns_about(scene, type, rng, self.most_turns)
             reason = "every fact that this scene needs is held out"
         return Answer(tuple(turns)) if turns else Answer(rejected=reason)
 
     def spent_before(self, file: str, usage: Usage) -> None:
         """Rules cost nothing."""
-
-    def _about_scene(self, scene, type: str, rng: np.random.Generator) -> list[Turn]:
-        if type == "conversation":
-            return toy_rules.conversation(scene, rng, self.most_turns)
-        return (toy_rules.detail if type == "detail" else toy_rules.reasoning)(scene, rng)
 
     def _about_photograph(
         self, example: Example, type: str, rng: np.random.Generator

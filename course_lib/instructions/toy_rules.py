@@ -149,3 +149,17 @@ def reasoning(scene: Scene, rng: np.random.Generator) -> list[Turn]:
     kind = kinds[int(rng.integers(len(kinds)))]
     allowed = [turn for turn in allowed if turn.kind == kind]
     return [allowed[int(rng.integers(len(allowed)))]]
+
+
+def turns_about(scene: Scene, type: str, rng: np.random.Generator, most: int = 4) -> list[Turn]:
+    """Returns a sample of one type; none where `reasoning` has none.
+
+    Args:
+        scene: of the toy world.
+        type: "conversation", "detail" or "reasoning".
+        rng: of every choice.
+        most: turns of a conversation.
+    """
+    if type == "conversation":
+        return conversation(scene, rng, most)
+    return (detail if type == "detail" else reasoning)(scene, rng)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from course_lib.instructions.facts import held_out_in_text
 from course_lib.instructions.symbols import Example
@@ -48,10 +49,14 @@ def text_fault(text: str, example: Example | None = None) -> str:
     return f"leaks a coordinate: {leaked.group(0)!r}" if leaked is not None else ""
 
 
+@cache
+def _known_words() -> frozenset[str]:
+    return frozenset(words())
+
+
 def unknown_words(text: str) -> list[str]:
     """Returns the words of a text that the toy tokenizers do not know."""
-    known = set(words())
-    return [word for word in _WORDS.findall(text.lower()) if word not in known]
+    return [word for word in _WORDS.findall(text.lower()) if word not in _known_words()]
 
 
 def _toy_fault(turn: Turn) -> str:

@@ -17,15 +17,14 @@ from transformers import PreTrainedTokenizerBase
 
 from course_lib.data.chat_ids import ChatTokenizer
 from course_lib.data.chat_templates import GPT, HUMAN, chat_pieces, chat_template, typed_turn
-from course_lib.data.prompts import pad_rows
 from course_lib.instructions import toy_rules
 from course_lib.instructions.facts import any_held_out
 from course_lib.instructions.symbols import TYPES
 from course_lib.instructions.teacher import Turn
 from course_lib.world.language import scene_in_words
 from course_lib.world.scene import Scene, sample_scene, sample_scenes
-from course_lib.zoo.gates import LM_GATE, measure_lm
-from course_lib.zoo.reading import BATCH_SIZE, Reading, encode
+from course_lib.zoo.gates import LM_GATE, measure_lm, rows_right
+from course_lib.zoo.reading import BATCH_SIZE, Reading, encode, padded
 
 TEMPLATE = "vicuna_v1"
 DOCUMENTS = 0.3
@@ -45,11 +44,7 @@ def turns_about(scene: Scene, type: str, rng: np.random.Generator) -> list[Turn]
         type: "conversation", "detail" or "reasoning".
         rng: of every choice.
     """
-    if type == "reasoning" and (found := toy_rules.reasoning(scene, rng)):
-        return found
-    if type == "detail":
-        return toy_rules.detail(scene, rng)
-    return toy_rules.conversation(scene, rng)
+    return toy_rules.turns_about(scene, type, rng) or toy_rules.conversation(scene, rng)
 
 
 def chat_row(
@@ -77,20 +72,11 @@ def chat_batch(
         scene = sample_scene(rng, "train", num_things=int(rng.integers(1, 4)))
         turns = turns_about(scene, TYPES[int(rng.integers(len(TYPES)))], rng)
         rows.append(chat_row(tokenizer, scene_in_words(scene, rng), turns))
-    return _padded(tokenizer, rows)
+    batch = padded(tokenizer, rows)
+    places = torch.arange(batch["input_ids"].shape[1])
+    return {**batch, "position_ids": places.expand_as(batch["input_ids"])}
 
 
-def _padded(tokenizer: PreTrainedTokenizerBase, rows: Rows) -> dict[str, torch.Tensor]:
-    input_ids = pad_rows([ids for ids, _ in rows], tokenizer.pad_token_id)
-    return {
-        "input_ids": input_ids,
-        "attention_mask": pad_rows([[1] * len(ids) for ids, _ in rows], 0),
-        "position_ids": torch.arange(input_ids.shape[1]).expand_as(input_ids),
-        "labels": pad_rows([labels for _, labels in rows], -100),
-    }
-
-
-@torch.no_grad()
 def chat_scores(
     model: nn.Module, tokenizer: PreTrainedTokenizerBase, per_type: int = 200, seed: int = 0
 ) -> dict[str, float]:
@@ -115,23 +101,14 @@ def chat_scores(
             chat_row(tokenizer, scene_in_words(scene, rng), turns_about(scene, type, rng))
             for scene in scenes
         ]
-        found[f"chat, {type}"] = _all_right(model, tokenizer, rows)
+        found[f"chat, {type}"] = rows_right(model, tokenizer, rows)
     rows = []
     for scene in sample_scenes(4 * per_type, seed + 2, "test"):
         for turn in toy_rules.reasoning_turns(scene):
             if any_held_out(turn.facts):
                 rows.append(chat_row(tokenizer, scene_in_words(scene, rng), [turn]))
-    found["chat, held-out facts"] = _all_right(model, tokenizer, rows[:per_type])
+    found["chat, held-out facts"] = rows_right(model, tokenizer, rows[:per_type])
     return found
-
-
-@torch.no_grad()
-def _all_right(model: nn.Module, tokenizer: PreTrainedTokenizerBase, rows: Rows) -> float:
-    """Returns the share of rows whose every label is the likeliest token at its place."""
-    batch = _padded(tokenizer, rows)
-    labels = batch.pop("labels")[:, 1:]
-    guess = model(**batch).logits[:, :-1].argmax(-1)
-    return ((guess == labels) | (labels == -100)).all(1).float().mean().item()
 
 
 def measure_chat(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> dict:

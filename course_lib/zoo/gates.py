@@ -18,7 +18,7 @@ from course_lib.world.documents import Piece, answered
 from course_lib.world.language import canonical_caption, scene_in_words
 from course_lib.world.questions import balanced_questions
 from course_lib.world.scene import sample_scenes
-from course_lib.zoo.reading import encode
+from course_lib.zoo.reading import encode, padded
 
 LM_GATE = 0.95
 PROBE_GATES = {"colour": 0.98, "size": 0.98, "shape": 0.95, "digit": 0.90}
@@ -50,11 +50,21 @@ def _right_causal(model: nn.Module, tokenizer, documents: list[list[Piece]]) -> 
     Greedy decoding writes the target if and only if, with the target's first words given, the
     likeliest next token is always the target's: so one forward pass decides it exactly.
     """
-    rows = [encode(tokenizer, pieces) for pieces in documents]
-    input_ids = pad_rows([ids for ids, _ in rows], tokenizer.pad_token_id)
-    labels = pad_rows([row for _, row in rows], -100)[:, 1:]
-    mask = (input_ids != tokenizer.pad_token_id).long()
-    guess = model(input_ids=input_ids, attention_mask=mask).logits[:, :-1].argmax(-1)
+    return rows_right(model, tokenizer, [encode(tokenizer, pieces) for pieces in documents])
+
+
+@torch.no_grad()
+def rows_right(model: nn.Module, tokenizer, rows: list[tuple[list[int], list[int]]]) -> float:
+    """Returns the share of rows (ids and labels) whose every label is the likeliest token there.
+
+    Args:
+        model: a causal language model of transformers, in eval mode.
+        tokenizer: its own.
+        rows: of `zoo.reading` or `zoo.chat`.
+    """
+    batch = padded(tokenizer, rows)
+    labels = batch.pop("labels")[:, 1:]
+    guess = model(**batch).logits[:, :-1].argmax(-1)
     return ((guess == labels) | (labels == -100)).all(1).float().mean().item()
 
 

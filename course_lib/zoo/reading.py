@@ -104,7 +104,7 @@ def batch_rows(
     return sorted(rows, key=lambda row: len(row[0]))
 
 
-def _padded(tokenizer: PreTrainedTokenizerFast, rows: list, labels: str = "labels") -> dict:
+def padded(tokenizer: PreTrainedTokenizerFast, rows: list, labels: str = "labels") -> dict:
     """Pads rows of two lists of ids: what is read, and what is said or labelled."""
     input_ids = pad_rows([read for read, _ in rows], tokenizer.pad_token_id)
     return {
@@ -125,7 +125,7 @@ def causal_batch(
     tokenizer: PreTrainedTokenizerFast, seed: int, step: int, steps: int, reading: Reading
 ) -> dict:
     """Makes the batch of a step for a decoder-only model; some rows start at an offset."""
-    batch = _padded(tokenizer, batch_rows(tokenizer, causal_row, seed, step, steps, reading))
+    batch = padded(tokenizer, batch_rows(tokenizer, causal_row, seed, step, steps, reading))
     rng = np.random.default_rng((seed, step, 2))
     length = batch["input_ids"].shape[1]
     offset = rng.integers(0, CONTEXT - length + 1, BATCH_SIZE)
@@ -181,11 +181,11 @@ def encoder_batch(
 ) -> dict:
     """Makes the batch of a step for the encoder of an encoder-decoder alone."""
     rows = batch_rows(tokenizer, encoder_row, seed, step, steps, reading)
-    return _padded(tokenizer, rows, "encoder_labels")
+    return padded(tokenizer, rows, "encoder_labels")
 
 
 def seq2seq_batch(
     tokenizer: PreTrainedTokenizerFast, seed: int, step: int, steps: int, reading: Reading
 ) -> dict:
     """Makes the batch of a step for an encoder-decoder."""
-    return _padded(tokenizer, batch_rows(tokenizer, seq2seq_row, seed, step, steps, reading))
+    return padded(tokenizer, batch_rows(tokenizer, seq2seq_row, seed, step, steps, reading))

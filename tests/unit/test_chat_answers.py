@@ -12,35 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from course_lib.data.toy import ToyScenes
 from course_lib.evaluation.asking import answer_to
 from course_lib.teach import chat_widget, query_strip
 from course_lib.teach.chat_widget import RESTARTED, ChatWidget
 from course_lib.teach.query_strip import gaze_in_words, last_gaze
-from tests.tiny_runs import LANGUAGES, tiny_run
+from tests.tiny_runs import LANGUAGES, say, tiny_run
 
 matplotlib.use("Agg")
-
-
-@pytest.fixture(scope="module")
-def opened():
-    return tiny_run("opt")
-
-
-@pytest.fixture(scope="module")
-def scenes(opened):
-    return ToyScenes(4, 0, "test", opened.encoder)
-
-
-@pytest.fixture
-def widget(opened, scenes):
-    return ChatWidget(opened, scenes)
-
-
-def say(widget, text):
-    widget.question.value = text
-    widget.ask_button.click()
-    return widget.entries[0]
 
 
 @pytest.mark.parametrize("kind", LANGUAGES)

@@ -13,30 +13,13 @@ from ipywidgets import Button, Checkbox, Dropdown, FileUpload, Text, ToggleButto
 from PIL import Image
 
 from course_lib.data.images import load_image, to_pixel_values
-from course_lib.data.toy import ToyScenes
 from course_lib.evaluation.asking import answer_to
 from course_lib.evaluation.unlike import UNLIKE
-from course_lib.teach.chat_widget import ChatWidget
 from course_lib.world.draw import draw_scene
-from tests.tiny_runs import tiny_run
+from tests.tiny_runs import say
 
 matplotlib.use("Agg")
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
-
-
-@pytest.fixture(scope="module")
-def opened():
-    return tiny_run("opt")
-
-
-@pytest.fixture(scope="module")
-def scenes(opened):
-    return ToyScenes(4, 0, "test", opened.encoder)
-
-
-@pytest.fixture
-def widget(opened, scenes):
-    return ChatWidget(opened, scenes)
 
 
 def file_of(picture, kind="PNG"):
@@ -60,12 +43,6 @@ def upload(widget, content, name="picture.png"):
     chooser.way.value = "upload"
     chooser.upload.set_state({"value": [{**file, "content": memoryview(content)}]})
     return chooser.message.value
-
-
-def say(widget, text):
-    widget.question.value = text
-    widget.ask_button.click()
-    return widget.entries[0]
 
 
 def test_one_panel_is_open_at_a_time(widget):

@@ -17,31 +17,9 @@ from course_lib.teach.chat_figure import draw_answers, known_questions, sign_of
 from course_lib.teach.chat_widget import STORED, ChatWidget
 from course_lib.world.language import canonical_caption
 from course_lib.world.questions import Question
-from tests.tiny_runs import LANGUAGES, tiny_run
+from tests.tiny_runs import LANGUAGES, say, tiny_run
 
 matplotlib.use("Agg")
-
-
-@pytest.fixture(scope="module")
-def opened():
-    return tiny_run("opt")
-
-
-@pytest.fixture(scope="module")
-def scenes(opened):
-    return ToyScenes(4, 0, "test", opened.encoder)
-
-
-@pytest.fixture
-def widget(opened, scenes):
-    return ChatWidget(opened, scenes)
-
-
-def say(widget, text):
-    """Types a question and clicks; returns the newest entry of the transcript."""
-    widget.question.value = text
-    widget.ask_button.click()
-    return widget.entries[0]
 
 
 @pytest.mark.parametrize("kind", LANGUAGES)

@@ -9,6 +9,7 @@ from sklearn.datasets import load_sample_images
 
 from course_lib import cli
 from course_lib.commands import chat
+from course_lib.evaluation.unlike import UNLIKE
 from course_lib.world.draw import draw_scene
 from course_lib.world.scene import sample_scenes
 
@@ -101,14 +102,14 @@ def test_a_picture_unlike_the_toy_world_is_said(stage2, tmp_path):
     for index, picture in enumerate([noise, *load_sample_images().images]):
         path = tmp_path / f"{index}.png"
         Image.fromarray(picture).save(path)
-        assert chat.UNLIKE in chat.reply(str(stage2), path, "describe")["notes"]
+        assert UNLIKE in chat.reply(str(stage2), path, "describe")["notes"]
 
 
 def test_toy_scenes_are_not_called_unlike(stage2, tmp_path):
     for index, scene in enumerate(sample_scenes(5, 9, "test")):
         path = tmp_path / f"{index}.png"
         Image.fromarray(draw_scene(scene)).save(path)
-        assert chat.UNLIKE not in chat.reply(str(stage2), path, "describe")["notes"]
+        assert UNLIKE not in chat.reply(str(stage2), path, "describe")["notes"]
 
 
 def test_a_typed_placeholder_is_text(stage2, picture):

@@ -2,33 +2,17 @@
 
 import threading
 
-import numpy as np
 import pytest
 
 from course_lib.instructions.budget import Budget, Prices
-from course_lib.instructions.endpoint import EndpointTeacher, Patience
 from course_lib.instructions.generate import Request, generate
 from course_lib.instructions.journal import Journal
 from course_lib.instructions.messages import messages_for, most_tokens
-from course_lib.instructions.symbols import Example, examples_of_scenes
+from course_lib.instructions.symbols import examples_of_scenes
 from course_lib.instructions.teacher import BudgetSpent, Usage
 from course_lib.world.scene import sample_scenes
-from tests.chat_server import USAGE, ChatServer
-
-PHOTO = Example("7", "7.jpg", ("A dog sleeps on a red chair.", "There is a dog."))
-ONE = Usage(USAGE["prompt_tokens"], USAGE["completion_tokens"])
-
-
-def teacher(server, tokens=1e6, sleep=lambda seconds: None, **kind):
-    patience = Patience(attempts=kind.pop("attempts", 4), timeout=kind.pop("timeout", 5.0))
-    patience = Patience(patience.attempts, patience.timeout, 8.0, sleep)
-    return EndpointTeacher(
-        "m", Budget(tokens), base_url=server.url, api_key="none", patience=patience, **kind
-    )
-
-
-def ask(one, type="detail", example=PHOTO, asking=lambda most: None):
-    return one.answer(example, type, np.random.default_rng(0), asking)
+from tests.chat_server import ChatServer
+from tests.paid_teacher import ONE, PHOTO, ask, teacher
 
 
 def test_no_request_leaves_that_could_pass_the_budget():

@@ -1,30 +1,14 @@
 """The paid teacher against a real HTTP server: answers, failures, retries."""
 
-import numpy as np
 import pytest
 
-from course_lib.instructions.budget import Budget
-from course_lib.instructions.endpoint import EndpointRefuses, EndpointTeacher, Patience
+from course_lib.instructions.endpoint import EndpointRefuses
 from course_lib.instructions.messages import messages_for, most_tokens
 from course_lib.instructions.retry import seconds_asked
-from course_lib.instructions.symbols import TYPES, Example
+from course_lib.instructions.symbols import TYPES
 from course_lib.instructions.teacher import Unanswered, Usage
-from tests.chat_server import USAGE, ChatServer
-
-PHOTO = Example("7", "7.jpg", ("A dog sleeps on a red chair.", "There is a dog."))
-ONE = Usage(USAGE["prompt_tokens"], USAGE["completion_tokens"])
-
-
-def teacher(server, tokens=1e6, sleep=lambda seconds: None, **kind):
-    patience = Patience(attempts=kind.pop("attempts", 4), timeout=kind.pop("timeout", 5.0))
-    patience = Patience(patience.attempts, patience.timeout, 8.0, sleep)
-    return EndpointTeacher(
-        "m", Budget(tokens), base_url=server.url, api_key="none", patience=patience, **kind
-    )
-
-
-def ask(one, type="detail", example=PHOTO, asking=lambda most: None):
-    return one.answer(example, type, np.random.default_rng(0), asking)
+from tests.chat_server import ChatServer
+from tests.paid_teacher import ONE, PHOTO, ask, teacher
 
 
 def first_then_answer(*actions):

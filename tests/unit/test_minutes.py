@@ -43,7 +43,7 @@ def test_the_readme_says_how_long_a_notebook_runs(path):
 
 def test_a_notebook_that_was_never_measured_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(minutes, "RESULTS", tmp_path / "minutes.jsonl")
-    row = {"notebook": "03_x", "variant": "", "core_seconds": 61}
+    row = {"notebook": "03_x", "core_seconds": 61}
     minutes.RESULTS.write_text(json.dumps(row) + "\n")
     assert minutes.computing(tmp_path / "03_x.ipynb") == 2
     with pytest.raises(ValueError, match="--measure 05"):
