@@ -21,7 +21,7 @@ from course_lib.errors import unknown_name_error
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 zoo_app = typer.Typer(no_args_is_help=True, help="Check or build the pretrained toy models.")
 app.add_typer(zoo_app, name="zoo")
-RECIPES = ("blip2",)
+RECIPES = ("blip2", "llava")
 SCALES = ("toy", "small", "a100")
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
@@ -58,9 +58,10 @@ def doctor(json_: Json = False) -> None:
 @app.command()
 def train(
     recipe: str,
-    stage: Annotated[str, typer.Option(help="1 or 2")] = "1",
+    stage: Annotated[str, typer.Option(help="1 or 2; LLaVA trains both where none is named")] = "",
     scale: Annotated[str, typer.Option(help="toy, small or a100")] = "toy",
-    language: Annotated[str, typer.Option(help="frozen language model of stage 2")] = "opt",
+    language: Annotated[str, typer.Option(help="BLIP-2's frozen language model: opt or t5")] = "",
+    version: Annotated[str, typer.Option(help="of LLaVA: v1 or v1.5")] = "",
     init: Annotated[str, typer.Option(help="stage-1 run for stage 2; 'none' for random")] = "",
     steps: Annotated[int | None, typer.Option(help="other number of steps")] = None,
     scenes: Annotated[int | None, typer.Option(help="other number of training scenes")] = None,
@@ -68,7 +69,7 @@ def train(
     seed: int = 0,
     resume: bool = False,
 ) -> None:
-    """Train one stage of a recipe."""
+    """Train a recipe, or one stage of it."""
     _check("recipe", recipe, RECIPES)
     _check("scale", scale, SCALES)
     if scale != "toy":
@@ -76,24 +77,14 @@ def train(
             f"Training at {scale!r} needs real data, which comes with a later notebook: "
             "use --scale toy."
         )
-    from course_lib.commands.blip2 import train_stage
+    from course_lib.commands.runs import train_recipe
 
-    first = Path("runs") / f"{recipe}-{scale}-stage1"
-    target = out or (
-        first if stage == "1" else Path("runs") / f"{recipe}-{scale}-stage2-{language}"
-    )
-    start = init or (str(first) if first.exists() else "blip2-stage1")
-    rows = train_stage(
-        stage,
-        target,
-        language=language,
-        init=None if start == "none" or stage == "1" else start,
-        steps=steps,
-        scenes=scenes,
-        seed=seed,
-        resume=resume,
-    )
-    Console(stderr=True).print(f"{target}: {rows[-1]['step']} steps, loss {rows[-1]['loss']:.3f}")
+    named = {"stage": stage, "language": language, "version": version, "init": init}
+    chosen = {name: value for name, value in named.items() if value}
+    numbers = {"steps": steps, "scenes": scenes, "seed": seed, "resume": resume}
+    for target, rows in train_recipe(recipe, out, chosen, **numbers):
+        last = rows[-1]
+        Console(stderr=True).print(f"{target}: {last['step']} steps, loss {last['loss']:.3f}")
 
 
 @app.command()
@@ -106,7 +97,7 @@ def evaluate(
 ) -> None:
     """Measure a run directory or a zoo model on held-out scenes."""
     _check("split", split, ("test", "combos"))
-    from course_lib.commands.blip2 import evaluate as measure
+    from course_lib.commands.runs import evaluate as measure
 
     _print(measure(run, seed=seed, n=n, split=split), json_)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from course_lib.backbones.tokenizers import build_tokenizer
 from course_lib.backbones.vision import VisionEncoder
+from course_lib.commands.runs import Opened, toy_config
 from course_lib.data.prompts import image_token_id, pad_rows
 from course_lib.data.toy import CACHE, ToyScenes, stage1_batch, stage2_batch
 from course_lib.errors import unknown_name_error
@@ -20,40 +20,16 @@ from course_lib.evaluation.retrieval import r_at_1
 from course_lib.evaluation.toy import Answerer, evaluate_toy
 from course_lib.recipes import blip2
 from course_lib.recipes.blip2_stage1 import QFormerPretraining
-from course_lib.training.checkpoint import load_run, read_config
+from course_lib.training.checkpoint import load_run
 from course_lib.training.loop import train
+from course_lib.training.stages import Stage
 from course_lib.vlm import VLM
 from course_lib.world.language import canonical_caption
-from course_lib.zoo.load import names, zoo_dir, zoo_language, zoo_vision
-from course_lib.zoo.paths import model_dir
-from course_lib.zoo.registry import builders
+from course_lib.zoo.load import zoo_language, zoo_vision
 
 TEXT_LENGTH = 64
 STAGES = ("1", "2")
-
-
-def find_run(run: str) -> Path:
-    """Returns the directory of a run: a path, or the name of a trained model of the zoo.
-
-    Raises:
-        ValueError: when it is neither, with the nearest zoo name.
-    """
-    path = Path(run)
-    if (path / "config.json").is_file():
-        return path
-    if run in names():
-        return zoo_dir(run)
-    raise unknown_name_error("run directory or zoo model", run, names())
-
-
-@dataclass
-class Opened:
-    """A run, rebuilt: its model, what it reads with, and its record."""
-
-    model: torch.nn.Module
-    encoder: VisionEncoder
-    tokenizer: PreTrainedTokenizerBase
-    config: dict
+OPTIONS = ("stage", "language", "init")
 
 
 def open_run(run: str | Path) -> Opened:
@@ -62,13 +38,7 @@ def open_run(run: str | Path) -> Opened:
     Raises:
         ValueError: for a run of another recipe or scale, or damaged files.
     """
-    path = find_run(str(run))
-    if path in map(model_dir, builders()):
-        trained = [name for name in names() if name not in builders()]
-        raise ValueError(f"{run} is a backbone of the zoo: give a run, or {', '.join(trained)}.")
-    config = read_config(path, blip2.NAME)
-    if config.get("scale") != "toy":
-        raise ValueError(f"{run} was trained at {config.get('scale')!r}: only 'toy' runs here yet.")
+    path, config = toy_config(run, blip2.NAME)
     encoder = zoo_vision(blip2.scale("toy").vision)
     model, tokenizer = _build(config, encoder)
     load_run(path, model, blip2.NAME)
@@ -88,6 +58,13 @@ def _build(
     head = None if stage1 is None else stage1.qformer
     token = image_token_id(tokenizer)
     return blip2.build_stage2(numbers, encoder, language, token, head, seed), tokenizer
+
+
+def settings_of(stage: str, language: str | None = None, steps: int | None = None) -> Stage:
+    """Returns the numbers of a stage at `toy`, with another number of steps where one is given."""
+    numbers = blip2.scale("toy")
+    found = numbers.stage1 if stage == "1" else numbers.stage2[language or "opt"]
+    return found if steps is None else found.shortened(steps)
 
 
 def train_stage(
@@ -128,9 +105,7 @@ def train_stage(
     numbers = blip2.scale("toy")
     if language not in numbers.languages:
         raise unknown_name_error("language model", language, numbers.languages)
-    settings = numbers.stage1 if stage == "1" else numbers.stage2[language]
-    if steps is not None:
-        settings = replace(settings, steps=steps, warmup_steps=min(steps, settings.warmup_steps))
+    settings = settings_of(stage, language, steps)
     config = {"recipe": blip2.NAME, "scale": "toy", "stage_number": stage, "seed": seed}
     count = numbers.num_scenes["stage1" if stage == "1" else language] if scenes is None else scenes
     config["scenes"] = count
@@ -141,6 +116,35 @@ def train_stage(
     batches = _batches(model, tokenizer, data, settings.batch_size, seed)
     kept = {"config": config, "resume": resume, "progress": progress, "log_every": 10}
     return train(model, settings, batches, out, seed=seed, **kept)
+
+
+def train_runs(
+    out: Path | None,
+    *,
+    stage: str = "",
+    language: str = "opt",
+    init: str = "",
+    **options: int | bool | None,
+) -> list[tuple[Path, list[dict]]]:
+    """Trains what `course train blip2` is asked for: one stage, the first where none is named.
+
+    Args:
+        out: run directory; None gives it a name in `runs`.
+        stage: "1" or "2".
+        language: of stage 2.
+        init: stage 1 of stage 2; "" takes the one in `runs` or else the zoo's, "none" none.
+        options: of `train_stage`.
+
+    Returns:
+        (run directory, rows of metrics), one a stage.
+    """
+    stage = stage or "1"
+    first = Path("runs") / "blip2-toy-stage1"
+    target = out or (first if stage == "1" else Path("runs") / f"blip2-toy-stage2-{language}")
+    start = init or (str(first) if first.exists() else "blip2-stage1")
+    inherits = stage == "2" and start != "none"
+    settings = {"language": language, "init": start if inherits else None}
+    return [(target, train_stage(stage, target, **settings, **options))]
 
 
 def _batches(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from course_lib.commands.blip2 import open_run
+from course_lib.commands.runs import open_run
 from course_lib.data.images import load_image, to_pixel_values
 from course_lib.evaluation.asking import answer_to
 from course_lib.evaluation.unlike import unlike_notes

@@ -16,8 +16,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from course_lib.commands.runs import commands_of
 from course_lib.commands.zoo_runs import ZOO_RUNS
-from course_lib.recipes import blip2
 from course_lib.training.metrics import read_metrics
 from course_lib.zoo.build import round_dir
 from course_lib.zoo.paths import RUNS
@@ -25,9 +25,12 @@ from course_lib.zoo.registry import builders
 
 # What has to ship before a model can be built; what is already there serves as well.
 NEEDS = {
+    "llama-chat": ("llama",),
     "blip2-stage1": ("clip",),
     "blip2-opt": ("blip2-stage1", "opt"),
     "blip2-t5": ("blip2-stage1", "t5"),
+    "llava-stage1": ("clip", "llama-chat"),
+    "llava": ("llava-stage1",),
 }
 POLL_SECONDS = 2.0
 
@@ -35,9 +38,8 @@ POLL_SECONDS = 2.0
 def runs_of(name: str) -> list[tuple[Path, int]]:
     """Returns the run directories of a zoo model, one a round, each with its number of steps."""
     if name in ZOO_RUNS:
-        numbers = blip2.scale("toy")
-        language = ZOO_RUNS[name].get("language")
-        stage = numbers.stage2[language] if language else numbers.stage1
+        run = ZOO_RUNS[name]
+        stage = commands_of(run.recipe).settings_of(run.train["stage"], run.train.get("language"))
         return [(RUNS / f"zoo-{name}", stage.steps)]
     steps = [one.stage.steps for one in builders()[name]().rounds]
     return [(round_dir(name, number, count), count) for number, count in enumerate(steps, start=1)]

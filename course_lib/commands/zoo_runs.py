@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from course_lib.commands.blip2 import evaluate, train_stage
+from course_lib.commands.bars import bars_of, scores_of
+from course_lib.commands.runs import commands_of, evaluate
 from course_lib.errors import unknown_name_error
 from course_lib.training.checkpoint import read_config, write_config
 from course_lib.training.tensor_files import read_tensors, write_tensors
@@ -18,39 +20,49 @@ from course_lib.zoo.load import names
 from course_lib.zoo.paths import RUNS, model_dir
 from course_lib.zoo.registry import builders
 
-# What `course train` is asked for; stage 2 starts from the stage 1 that ships.
+
+@dataclass(frozen=True)
+class ZooRun:
+    """A trained run that the zoo holds.
+
+    Args:
+        recipe: one of `commands.runs.RECIPES`.
+        summary: one sentence for the card.
+        train: arguments of the recipe's `train_stage`; later stages start from what ships.
+    """
+
+    recipe: str
+    summary: str
+    train: dict[str, str]
+
+
 ZOO_RUNS = {
-    "blip2-stage1": {"stage": "1"},
-    "blip2-opt": {"stage": "2", "language": "opt", "init": "blip2-stage1"},
-    "blip2-t5": {"stage": "2", "language": "t5", "init": "blip2-stage1"},
+    "blip2-stage1": ZooRun(
+        "blip2",
+        "A Q-Former after BLIP-2's stage 1 (ITC, ITM, ITG) on the zoo's CLIP.",
+        {"stage": "1"},
+    ),
+    "blip2-opt": ZooRun(
+        "blip2",
+        "BLIP-2 after stage 2: that Q-Former and a linear layer into the zoo's OPT.",
+        {"stage": "2", "language": "opt", "init": "blip2-stage1"},
+    ),
+    "blip2-t5": ZooRun(
+        "blip2",
+        "BLIP-2 after stage 2: that Q-Former and a linear layer into the zoo's T5.",
+        {"stage": "2", "language": "t5", "init": "blip2-stage1"},
+    ),
+    "llava-stage1": ZooRun(
+        "llava",
+        "LLaVA's two-layer projector after stage 1, from the zoo's CLIP to its LLaMA.",
+        {"stage": "1"},
+    ),
+    "llava": ZooRun(
+        "llava",
+        "LLaVA after stage 2: that projector and the LLaMA, tuned on instructions.",
+        {"stage": "2", "init": "llava-stage1"},
+    ),
 }
-SUMMARIES = {
-    "blip2-stage1": "A Q-Former after BLIP-2's stage 1 (ITC, ITM, ITG) on the zoo's CLIP.",
-    "blip2-opt": "BLIP-2 after stage 2: that Q-Former and a linear layer into the zoo's OPT.",
-    "blip2-t5": "BLIP-2 after stage 2: that Q-Former and a linear layer into the zoo's T5.",
-}
-STAGE1_BARS = {"r_at_1": 0.90}
-STAGE2_BARS = {"things_right": 0.80, "vqa": 0.60, "vqa_over_blind": 0.20, "after_caption": 0.75}
-
-
-def bars_of(name: str) -> dict[str, float]:
-    """Returns what a trained run of the zoo has to reach on held-out scenes."""
-    return STAGE1_BARS if ZOO_RUNS[name]["stage"] == "1" else STAGE2_BARS | STAGE1_BARS
-
-
-def scores_of(found: dict) -> dict[str, float]:
-    """Picks from `evaluate` the numbers that bars speak of, and the exact captions."""
-    scores = {"r_at_1": found["retrieval"]["r_at_1"]} if found["retrieval"] else {}
-    if found["vqa"] is None:
-        return scores
-    vqa = found["vqa"]
-    return scores | {
-        "things_right": found["captions"]["things_right"],
-        "exact": found["captions"]["exact"],
-        "vqa": vqa["all"],
-        "vqa_over_blind": vqa["all"] - vqa["blind"]["all"],
-        "after_caption": vqa["after_caption"]["all"],
-    }
 
 
 def check_run(name: str, seed: int = 0, n: int = 200) -> dict:
@@ -59,7 +71,8 @@ def check_run(name: str, seed: int = 0, n: int = 200) -> dict:
     Returns:
         {scores, gates, passed}.
     """
-    return with_verdict(scores_of(evaluate(name, seed=seed, n=n)), bars_of(name))
+    found = evaluate(name, seed=seed, n=n)
+    return with_verdict(scores_of(found), bars_of(found["recipe"], found["stage"]))
 
 
 def check_zoo(wanted: list[str] | None = None) -> dict:
@@ -102,8 +115,9 @@ def build_run(name: str, *, steps: int | None = None, progress: bool = True) -> 
         raise unknown_name_error("trained run of the zoo", name, ZOO_RUNS)
     run_dir = RUNS / f"zoo-{name}"
     started = time.process_time()
-    rows = train_stage(
-        **ZOO_RUNS[name],
+    run = ZOO_RUNS[name]
+    rows = commands_of(run.recipe).train_stage(
+        **run.train,
         out=run_dir,
         steps=steps,
         resume=(run_dir / "config.json").exists(),
@@ -114,7 +128,7 @@ def build_run(name: str, *, steps: int | None = None, progress: bool = True) -> 
     measured = check_run(name)
     record = {
         "name": name,
-        "summary": SUMMARIES[name],
+        "summary": run.summary,
         "command": f"course zoo build {name}",
         "seed": read_config(run_dir)["seed"],
         "data": f"{read_config(run_dir)['scenes']:,} scenes of the toy world, split train",

@@ -22,11 +22,25 @@ from course_lib.vlm import VLM
 CAPTION_WISHES = ("describe", "describe the picture", "caption")
 
 
+class Asker(Protocol):
+    """How a recipe puts what a person typed to its language model."""
+
+    def wording(self, prompt: str) -> str:
+        """Returns the words that the model reads around and with the prompt; may be none."""
+
+    def ids(self, prompt: str, num_images: int) -> list[int]:
+        """Returns the ids of the whole prompt, with the places of the visual tokens."""
+
+
 class OpenedRun(Protocol):
-    """What asking needs of a run; `course_lib.commands.blip2.Opened` is one."""
+    """What asking needs of a run; `course_lib.commands.runs.Opened` is one.
+
+    `asker` is None for a BLIP-2, whose wording is `Blip2Asker`.
+    """
 
     model: torch.nn.Module
     tokenizer: PreTrainedTokenizerBase
+    asker: Asker | None
 
 
 def check_has_language(opened: OpenedRun) -> None:
@@ -50,6 +64,37 @@ def framed(prompt: str, short: bool) -> str:
     if words.lower().rstrip(".") in CAPTION_WISHES:
         return ""
     return question_in_words(words, short)
+
+
+class Blip2Asker:
+    """Asks as BLIP-2 is asked: the visual tokens first, then "question: … answer:".
+
+    Args:
+        tokenizer: of the language model.
+        num_query_tokens: Q.
+        short: T5's wording.
+    """
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, num_query_tokens: int, short: bool
+    ) -> None:
+        self.tokenizer, self.num_query_tokens, self.short = tokenizer, num_query_tokens, short
+
+    def wording(self, prompt: str) -> str:
+        """Returns the question in the paper's words; none for a wish for a caption."""
+        return framed(prompt, self.short)
+
+    def ids(self, prompt: str, num_images: int) -> list[int]:
+        """Returns BLIP-2's prompt; see `blip2_prompt`."""
+        return blip2_prompt(self.tokenizer, self.wording(prompt), self.num_query_tokens, num_images)
+
+
+def asker_of(opened: OpenedRun) -> Asker:
+    """Returns how a run is asked."""
+    if getattr(opened, "asker", None) is not None:
+        return opened.asker
+    queries = opened.model.vpg.head.config.num_query_tokens
+    return Blip2Asker(opened.tokenizer, queries, opened.model.language.is_encoder_decoder)
 
 
 def answer_to(
@@ -77,9 +122,7 @@ def answer_to(
     """
     check_has_language(opened)
     language, tokenizer = opened.model.language, opened.tokenizer
-    queries = opened.model.vpg.head.config.num_query_tokens
-    words = framed(prompt, language.is_encoder_decoder)
-    ids = blip2_prompt(tokenizer, words, queries, 0 if pixel_values is None else 1)
+    ids = asker_of(opened).ids(prompt, 0 if pixel_values is None else 1)
     check_prompt(tokenizer, prompt, ids, language.max_positions)
     batch = generation_batch(tokenizer, [ids], language.is_encoder_decoder)
     if pixel_values is not None:

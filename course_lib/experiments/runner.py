@@ -44,7 +44,7 @@ def experiment_names() -> list[str]:
     return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in _NO_EXPERIMENTS)
 
 
-_NO_EXPERIMENTS = {"__init__", "runner", "stage2_runs"}
+_NO_EXPERIMENTS = {"__init__", "runner", "stage2_runs", "llava_runs"}
 
 
 def find_experiment(name: str) -> Experiment:

@@ -8,7 +8,7 @@ in the list that matches nothing is an error, because a typing mistake would fre
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -87,6 +87,10 @@ class Stage:
         done = (step - start) / max(self.steps - 1 - start, 1)
         cosine = 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
         return self.min_learning_rate + (self.learning_rate - self.min_learning_rate) * cosine
+
+    def shortened(self, steps: int) -> "Stage":
+        """Returns the stage with another number of steps, and no longer warm-up than that."""
+        return replace(self, steps=steps, warmup_steps=min(steps, self.warmup_steps))
 
 
 def _matches(name: str, pattern: str) -> bool:

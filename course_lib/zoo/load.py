@@ -34,9 +34,9 @@ def card(name: str) -> dict:
     return json.loads((zoo_dir(name) / "card.json").read_text(encoding="utf-8"))
 
 
-def zoo_vision(name: str = "clip", layer: int = -2) -> VisionEncoder:
+def zoo_vision(name: str = "clip", layer: int = -2, drop_cls: bool = False) -> VisionEncoder:
     """Loads the image encoder of the zoo, frozen, in float32; it ends at the second-last layer."""
-    return load_vision(zoo_dir(name), layer).requires_grad_(False)
+    return load_vision(zoo_dir(name), layer, drop_cls).requires_grad_(False)
 
 
 def zoo_language(name: str) -> tuple[LanguageModel, PreTrainedTokenizerBase]:

@@ -75,12 +75,15 @@ def _language(
     summary: str,
     build: Callable[[], nn.Module],
     *rounds: tuple[Stage, Any, Callable[..., dict]],
+    family: str = "",
+    measure: Callable[..., dict] | None = None,
 ) -> ZooEntry:
     """Fills in what all language models share: tokenizer, gate, rounds (stage, reading, batch)."""
     from course_lib.backbones.tokenizers import build_tokenizer
     from course_lib.zoo import gates, lm
 
-    tokenizer = build_tokenizer(name, lm.CONTEXT)
+    family, gate = family or name, measure or gates.measure_lm
+    tokenizer = build_tokenizer(family, lm.CONTEXT)
 
     def made(stage: Stage, read: Any, batch: Callable[..., dict]) -> Round:
         return Round(stage, lambda step: batch(tokenizer, 0, step, stage.steps, read))
@@ -90,9 +93,9 @@ def _language(
         summary=summary,
         build=build,
         model_of=lambda module: module.model,
-        tokenizer=(name, lm.CONTEXT),
+        tokenizer=(family, lm.CONTEXT),
         rounds=tuple(made(*one) for one in rounds),
-        measure=lambda model: gates.measure_lm(model, tokenizer),
+        measure=lambda model: gate(model, tokenizer),
     )
 
 
@@ -138,6 +141,48 @@ def _t5() -> ZooEntry:
     )
 
 
+def _llama() -> ZooEntry:
+    from course_lib.world.documents import Mix
+    from course_lib.zoo import lm, reading
+
+    drill = reading.Reading(Mix(), drill=1.0, first_level=0, offsets=0.0)
+    everything = reading.Reading(Mix(), first_things=3, drill=0.25, offsets=0.0)
+    return _language(
+        "llama",
+        "A decoder-only language model (LLaMA) that reads a scene in words.",
+        lambda: lm.CausalPretraining(lm.build_llama()),
+        (_lm_stage(500, 1e-3, 50, 1e-3), drill, reading.causal_batch),
+        (_lm_stage(3600, 1e-3, 50, 2e-5), everything, reading.causal_batch),
+    )
+
+
+def _shipped_llama() -> nn.Module:
+    import torch
+    from transformers import LlamaForCausalLM
+
+    from course_lib.zoo.lm import CausalPretraining
+    from course_lib.zoo.load import zoo_dir
+
+    return CausalPretraining(
+        LlamaForCausalLM.from_pretrained(zoo_dir("llama"), dtype=torch.float32)
+    )
+
+
+def _llama_chat() -> ZooEntry:
+    from course_lib.world.documents import Mix
+    from course_lib.zoo import chat, reading
+
+    everything = reading.Reading(Mix(), first_things=3, drill=0.25, offsets=0.0)
+    return _language(
+        "llama-chat",
+        "That LLaMA after instructions about scenes in words: it chats as vicuna_v1 does.",
+        _shipped_llama,
+        (_lm_stage(1200, 5e-4, 50, 2e-5), everything, chat.chat_batch),
+        family="llama",
+        measure=chat.measure_chat,
+    )
+
+
 def builders() -> dict[str, Callable[[], ZooEntry]]:
     """Returns the backbones of the zoo, by name, in the order in which they are made."""
-    return {"clip": _clip, "opt": _opt, "t5": _t5}
+    return {"clip": _clip, "opt": _opt, "t5": _t5, "llama": _llama, "llama-chat": _llama_chat}

@@ -1,0 +1,61 @@
+"""What a trained run has to reach on held-out scenes, recipe by recipe and stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+_RETRIEVAL = {"r_at_1": 0.90}
+_BLIP2 = {"things_right": 0.80, "vqa": 0.60, "vqa_over_blind": 0.20, "after_caption": 0.75}
+_LLAVA = {
+    "conversation": 0.90,
+    "reasoning": 0.80,
+    "conversation_over_blind": 0.25,
+    "reasoning_over_blind": 0.25,
+}
+BARS = {
+    ("blip2", "1"): _RETRIEVAL,
+    ("blip2", "2"): _BLIP2 | _RETRIEVAL,
+    ("llava", "1"): {},
+    ("llava", "2"): _LLAVA,
+}
+
+
+def bars_of(recipe: str, stage: str) -> dict[str, float]:
+    """Returns the bars of a recipe's stage: name of a score to what it has to reach."""
+    return BARS[recipe, stage]
+
+
+def scores_of(found: dict) -> dict[str, float]:
+    """Picks from what `evaluate` found the numbers that bars speak of, and their neighbours."""
+    return _SCORES[found["recipe"]](found)
+
+
+def _blip2_scores(found: dict) -> dict[str, float]:
+    scores = {"r_at_1": found["retrieval"]["r_at_1"]} if found["retrieval"] else {}
+    if found["vqa"] is None:
+        return scores
+    vqa = found["vqa"]
+    return scores | {
+        "things_right": found["captions"]["things_right"],
+        "exact": found["captions"]["exact"],
+        "vqa": vqa["all"],
+        "vqa_over_blind": vqa["all"] - vqa["blind"]["all"],
+        "after_caption": vqa["after_caption"]["all"],
+    }
+
+
+def _llava_scores(found: dict) -> dict[str, float]:
+    scores = {"captions, things_right": found["captions"]["things_right"]}
+    told = found["instructions"]
+    for kind in ("conversation", "reasoning"):
+        right, blind = told[kind]["all"], told["blind"][kind]["all"]
+        scores |= {kind: right, f"{kind}_over_blind": right - blind}
+    scores["reasoning, held-out facts"] = told["held_out"]["all"]
+    scores["detail, things_right"] = told["detail"]["things_right"]
+    return scores
+
+
+_SCORES: dict[str, Callable[[dict], dict[str, float]]] = {
+    "blip2": _blip2_scores,
+    "llava": _llava_scores,
+}

@@ -1,0 +1,34 @@
+"""A chat-tuned run is asked in its own template; what a person types stays text.
+
+`<image>`, `</s>` or "ASSISTANT:" in a question are characters like all others: the places of an
+image, the roles and the end token are put by the template alone.
+"""
+
+from __future__ import annotations
+
+from course_lib.data.chat_ids import ChatTokenizer
+from course_lib.data.chat_templates import HUMAN, ChatTemplate, chat_pieces, typed_turn
+from course_lib.evaluation.asking import CAPTION_WISHES
+from course_lib.instructions.toy_rules import DETAIL_QUESTIONS
+
+
+class ChatAsker:
+    """Puts a question as the first turn of a conversation, its image in front of it.
+
+    Args:
+        chat: tokenizer that knows Q.
+        template: see `chat_template`.
+    """
+
+    def __init__(self, chat: ChatTokenizer, template: ChatTemplate) -> None:
+        self.chat, self.template = chat, template
+
+    def wording(self, prompt: str) -> str:
+        """Returns the question; a wish for a caption becomes the instruction to describe."""
+        words = prompt.strip()
+        return DETAIL_QUESTIONS[0] if words.lower().rstrip(".") in CAPTION_WISHES else words
+
+    def ids(self, prompt: str, num_images: int = 1) -> list[int]:
+        """Returns the ids of the prompt, up to where the answer begins."""
+        turn = typed_turn(HUMAN, self.wording(prompt), num_images)
+        return self.chat(chat_pieces(self.template, [turn], answered=False)).ids
