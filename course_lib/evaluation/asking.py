@@ -17,7 +17,9 @@ from course_lib.data.prompts import (
     describe_unknown_words,
     generation_batch,
 )
+from course_lib.evaluation.vqa import is_right
 from course_lib.vlm import VLM
+from course_lib.world.questions import Question
 
 CAPTION_WISHES = ("describe", "describe the picture", "caption")
 
@@ -30,6 +32,9 @@ class Asker(Protocol):
 
     def ids(self, prompt: str, num_images: int) -> list[int]:
         """Returns the ids of the whole prompt, with the places of the visual tokens."""
+
+    def is_right(self, answer: str, question: Question) -> bool:
+        """Tells whether an answer in this recipe's style says what the scene says."""
 
 
 class OpenedRun(Protocol):
@@ -87,6 +92,10 @@ class Blip2Asker:
     def ids(self, prompt: str, num_images: int) -> list[int]:
         """Returns BLIP-2's prompt; see `blip2_prompt`."""
         return blip2_prompt(self.tokenizer, self.wording(prompt), self.num_query_tokens, num_images)
+
+    def is_right(self, answer: str, question: Question) -> bool:
+        """Compares texts: this recipe answers with the one right word, or with the caption."""
+        return is_right(answer, question)
 
 
 def asker_of(opened: OpenedRun) -> Asker:

@@ -9,7 +9,12 @@ from __future__ import annotations
 from course_lib.data.chat_ids import ChatTokenizer
 from course_lib.data.chat_templates import HUMAN, ChatTemplate, chat_pieces, typed_turn
 from course_lib.evaluation.asking import CAPTION_WISHES
+from course_lib.evaluation.captions import named_things
+from course_lib.evaluation.toy_answers import score_answer
 from course_lib.instructions.toy_rules import DETAIL_QUESTIONS
+from course_lib.world.questions import Question
+
+CAPTION = "caption"  # the type under which `teach.chat_figure.known_questions` has the caption
 
 
 class ChatAsker:
@@ -32,3 +37,17 @@ class ChatAsker:
         """Returns the ids of the prompt, up to where the answer begins."""
         turn = typed_turn(HUMAN, self.wording(prompt), num_images)
         return self.chat(chat_pieces(self.template, [turn], answered=False)).ids
+
+    def is_right(self, answer: str, question: Question) -> bool:
+        """Reads what a sentence claims; a description has to name the caption's things, no other.
+
+        Whoever answers in sentences is not held to the teacher's wording.
+        """
+        if question.type == CAPTION:
+            return sorted_things(answer) == sorted_things(question.answer)
+        return score_answer(question.answer, question.type, answer)
+
+
+def sorted_things(text: str) -> list[str]:
+    """Returns the things that a text names, in an order of their own."""
+    return sorted(str(sorted(thing.items())) for thing in named_things(text))

@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_lib.data.toy import ToyScenes
-from course_lib.evaluation.asking import OpenedRun, answer_to, check_has_language
-from course_lib.evaluation.vqa import is_right
+from course_lib.evaluation.asking import OpenedRun, answer_to, asker_of, check_has_language
 from course_lib.teach import style
 from course_lib.world.language import canonical_caption
 from course_lib.world.questions import QUESTION_TYPES, Question, ask
@@ -33,9 +32,9 @@ def known_questions(scene: Scene, seed: int = 0) -> list[Question]:
     return [caption, *(question for question in asked if question is not None)]
 
 
-def sign_of(answer: str, question: Question) -> str:
-    """Returns ✓ for a right answer, ✗ for a wrong one."""
-    return RIGHT if is_right(answer, question) else WRONG
+def sign_of(opened: OpenedRun, answer: str, question: Question) -> str:
+    """Returns ✓ for an answer that is right in the run's own style, ✗ for a wrong one."""
+    return RIGHT if asker_of(opened).is_right(answer, question) else WRONG
 
 
 def draw_answers(
@@ -75,8 +74,9 @@ def draw_answers(
     figure.subplots_adjust(left=0, right=1, top=1, bottom=0)
     for axis, height, (row, questions) in zip(axes.flat, heights, by_row.items(), strict=True):
         pixels = data.pixel_values([row])
-        pairs = [(question, answer_to(opened, pixels, question.text)[0]) for question in questions]
-        _draw_scene(axis, data.images[row], pairs, height)
+        said = [answer_to(opened, pixels, question.text)[0] for question in questions]
+        signs = [sign_of(opened, *pair) for pair in zip(said, questions, strict=True)]
+        _draw_scene(axis, data.images[row], list(zip(questions, said, signs, strict=True)), height)
     return figure
 
 
@@ -85,12 +85,12 @@ def _lines_of(question: Question) -> int:
     return 1 + -(-(2 * len(question.answer) + 25) // LINE)
 
 
-def _answer_lines(question: Question, answer: str) -> list[str]:
+def _answer_lines(question: Question, answer: str, sign: str) -> list[str]:
     """Writes the answer behind its sign, shortened where it rambles, and the truth if it differs.
 
     The answer gives way and not the truth.
     """
-    sign, count = sign_of(answer, question), _lines_of(question) - 1
+    count = _lines_of(question) - 1
     truth = "" if sign == RIGHT else f" (the scene says: {question.answer})"
     room = count * (LINE - 8) - len(truth)
     said = textwrap.shorten(answer, room, placeholder=" …") or "(nothing)"
@@ -98,15 +98,15 @@ def _answer_lines(question: Question, answer: str) -> list[str]:
 
 
 def _draw_scene(
-    axis: Axes, image: np.ndarray, pairs: list[tuple[Question, str]], height: int
+    axis: Axes, image: np.ndarray, answered: list[tuple[Question, str, str]], height: int
 ) -> None:
     """Draws one scene at the left and its questions beside it; the unit is a line of text."""
     axis.imshow(image, extent=(0.3, 6.3, height - 6.5, height - 0.5))
     words = {"va": "top", "fontsize": 9, "linespacing": 1.2, "parse_math": False}
     top = height - 0.6
-    for question, answer in pairs:
-        lines = "\n".join(_answer_lines(question, answer))
-        ink = INK[sign_of(answer, question)]
+    for question, answer, sign in answered:
+        lines = "\n".join(_answer_lines(question, answer, sign))
+        ink = INK[sign]
         axis.text(7, top, question.text, color=style.INK, **words)
         axis.text(7, top - 1, lines, color=ink, fontweight="bold", **words)
         top -= _lines_of(question)

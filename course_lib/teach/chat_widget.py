@@ -137,7 +137,7 @@ class ChatWidget:
         line = f"<b>model:</b> {html.escape(answer.strip()) or '(nothing)'}"
         question: Question | None = picture.known.get(typed.strip().lower() if read else DESCRIBE)
         if question is not None:
-            sign = sign_of(answer, question)
+            sign = sign_of(self.opened, answer, question)
             word = "right" if sign == RIGHT else f"the scene says: {question.answer}"
             line += f' <b style="color:{INK[sign]}">{sign} {word}</b>'
         return [line, *(f"<small>{html.escape(text)}</small>" for text in (wording, *notes))]

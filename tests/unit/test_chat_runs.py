@@ -14,6 +14,7 @@ from course_lib.evaluation.instructions import (
     split_scores,
 )
 from course_lib.instructions.toy_rules import KNOWN, SEEN, conversation, detail, reasoning_turns
+from course_lib.teach.chat_figure import known_questions
 from course_lib.teach.chat_widget import ChatWidget
 from course_lib.world.questions import Question, balanced_questions
 from tests.tiny_runs import say, tiny_llava
@@ -138,3 +139,17 @@ def test_the_places_of_an_image_are_its_patches(opened, scenes):
     assert torch.equal(
         opened.model.visual_tokens(batch), opened.model.projector(scenes.features[[0]])
     )
+
+
+def test_an_answer_is_right_when_its_sentence_says_what_the_scene_says(opened, scenes):
+    scene = scenes.scenes[0]
+    for question in known_questions(scene)[1:]:
+        assert opened.asker.is_right(f"it is {question.answer}.", question) or question.type in (
+            "is_there",
+        )
+    caption = known_questions(scene)[0]
+    told = detail(scene, np.random.default_rng(0))[0].answer
+    assert opened.asker.is_right(told, caption)
+    left_out = told.split(". ")
+    assert not opened.asker.is_right(". ".join(left_out[:1] + left_out[2:]), caption)
+    assert not opened.asker.is_right(f"{told} a small red star is at top-left.", caption)

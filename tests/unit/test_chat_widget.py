@@ -134,10 +134,10 @@ def test_what_a_notebook_stores_is_the_same_everywhere(widget, opened, scenes):
     assert "0x" not in STORED and "\\x" not in STORED and len(STORED) < 100
 
 
-def test_every_known_question_has_the_scenes_own_answer(scenes):
+def test_every_known_question_has_the_scenes_own_answer(opened, scenes):
     for scene in scenes.scenes:
         questions = known_questions(scene)
-        assert sign_of(canonical_caption(scene), questions[0]) == "✓"
+        assert sign_of(opened, canonical_caption(scene), questions[0]) == "✓"
         assert {"colour", "kind", "size", "is_there", "how_many"} <= {q.type for q in questions}
 
 
@@ -152,7 +152,7 @@ def test_the_twin_holds_the_models_answers(opened, scenes):
     assert len(figure.axes) == 2 and texts[::2] == [question.text for _, question in asked]
     for (row, question), text in zip(asked, texts[1::2], strict=True):
         answer = answer_to(opened, scenes.pixel_values([row]), question.text)[0]
-        assert text.startswith(sign_of(answer, question))
+        assert text.startswith(sign_of(opened, answer, question))
         assert answer.split()[0] == text.split()[1] and text.endswith(f"{question.answer})")
     drawn = figure.axes[0].images[0].get_array()
     assert np.array_equal(drawn, scenes.images[2])
