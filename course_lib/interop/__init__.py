@@ -1,4 +1,5 @@
-"""Weights from and to others: transformers' classes, checkpoints of LAVIS and of LLaVA."""
+"""Weights from and to others: transformers' classes, checkpoints of LAVIS, LLaVA and
+OpenFlamingo."""
 
 from course_lib.interop.blip2_hf import (
     from_hf,
@@ -16,6 +17,7 @@ from course_lib.interop.llava import (
     projector_from_original,
     projector_to_original,
 )
+from course_lib.interop.open_flamingo import load_open_flamingo, open_flamingo_tensors
 
 __all__ = [
     "current_names",
@@ -24,6 +26,8 @@ __all__ = [
     "llava_to_hf",
     "load_lavis_stage1",
     "load_lavis_stage2",
+    "load_open_flamingo",
+    "open_flamingo_tensors",
     "pretraining_from_hf",
     "pretraining_to_hf",
     "projector_from_original",

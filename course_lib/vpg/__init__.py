@@ -6,5 +6,14 @@ Nothing here imports more than torch, so that a file can be carried into another
 from course_lib.vpg.attention import MultiHeadAttention, attention_weights
 from course_lib.vpg.masks import make_mask
 from course_lib.vpg.qformer import QFormer, QFormerConfig
+from course_lib.vpg.resampler import PerceiverResampler, ResamplerConfig
 
-__all__ = ["MultiHeadAttention", "QFormer", "QFormerConfig", "attention_weights", "make_mask"]
+__all__ = [
+    "MultiHeadAttention",
+    "PerceiverResampler",
+    "QFormer",
+    "QFormerConfig",
+    "ResamplerConfig",
+    "attention_weights",
+    "make_mask",
+]
