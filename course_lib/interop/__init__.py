@@ -1,5 +1,4 @@
-"""Weights from and to others: transformers' classes, checkpoints of LAVIS, LLaVA and
-OpenFlamingo."""
+"""Weights from and to others: transformers' classes, peft's LoRA, the authors' checkpoints."""
 
 from course_lib.interop.blip2_hf import (
     from_hf,
@@ -17,7 +16,13 @@ from course_lib.interop.llava import (
     projector_from_original,
     projector_to_original,
 )
+from course_lib.interop.mplug_owl import (
+    load_mplug_owl,
+    mplug_owl_from_config,
+    mplug_owl_to_original,
+)
 from course_lib.interop.open_flamingo import load_open_flamingo, open_flamingo_tensors
+from course_lib.interop.peft_lora import load_peft_lora, save_peft_lora
 
 __all__ = [
     "current_names",
@@ -26,7 +31,11 @@ __all__ = [
     "llava_to_hf",
     "load_lavis_stage1",
     "load_lavis_stage2",
+    "load_mplug_owl",
     "load_open_flamingo",
+    "load_peft_lora",
+    "mplug_owl_from_config",
+    "mplug_owl_to_original",
     "open_flamingo_tensors",
     "pretraining_from_hf",
     "pretraining_to_hf",
@@ -34,5 +43,6 @@ __all__ = [
     "projector_to_original",
     "qformer_from_hf",
     "qformer_to_hf",
+    "save_peft_lora",
     "to_hf",
 ]
