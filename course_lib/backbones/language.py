@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from course_lib.backbones.decoding import CausalStepper, Seq2SeqStepper, greedy, output_scale
-from course_lib.backbones.opt import OPTStepper, is_usual_opt, states_at
+from course_lib.backbones.llama import SHORT_WAY as LLAMA
+from course_lib.backbones.opt import SHORT_WAY as OPT
+from course_lib.backbones.short_way import ShortWay
 from course_lib.backbones.vision import read_config, read_model
 from course_lib.losses.lm import labelled, lm_loss, word_loss
 
@@ -120,22 +122,21 @@ class LanguageModel(nn.Module):
         """
         self._check_places(inputs_embeds, attention_mask, labels)
         head = self.model.get_output_embeddings()
-        if self._short_way(inputs_embeds, attention_mask):
+        way = self._short_way(inputs_embeds, attention_mask)
+        if way is not None:
             places, words = labelled(labels)
-            return word_loss(head(states_at(self.model, inputs_embeds, places)), words)
+            return word_loss(head(way.states_at(self.model, inputs_embeds, places)), words)
         states = self._states(inputs_embeds, attention_mask, labels)
         return lm_loss(states, head, labels, shift=not self.is_encoder_decoder)[0]
 
-    def _short_way(self, inputs_embeds: torch.Tensor, attention_mask: torch.Tensor) -> bool:
+    def _short_way(
+        self, inputs_embeds: torch.Tensor, attention_mask: torch.Tensor
+    ) -> ShortWay | None:
         config = self.config
         dropouts = ("dropout", "attention_dropout", "layerdrop")
         dropout = self.model.training and any(getattr(config, key, 0.0) for key in dropouts)
-        return (
-            is_usual_opt(self.model)
-            and not dropout
-            and not self._too_long(inputs_embeds.shape[1])
-            and _pads_right_only(attention_mask)
-        )
+        fits = not dropout and not self._too_long(inputs_embeds.shape[1])
+        return _short_way_of(self.model) if fits and _pads_right_only(attention_mask) else None
 
     def logits(
         self,
@@ -181,10 +182,9 @@ class LanguageModel(nn.Module):
         longest = int(attention_mask.sum(dim=1).max())
         if self.max_positions is not None:
             max_new_tokens = min(max_new_tokens, self.max_positions - longest + 1)
-        if is_usual_opt(self.model):
-            stepper = OPTStepper(*inputs, max_new_tokens)
-            return greedy(stepper, max_new_tokens, eos, on_token)
-        return greedy(CausalStepper(*inputs), max_new_tokens, eos, on_token)
+        way = _short_way_of(self.model)
+        stepper = way.stepper(*inputs, max_new_tokens) if way else CausalStepper(*inputs)
+        return greedy(stepper, max_new_tokens, eos, on_token)
 
     def _check_length(self, inputs_embeds: torch.Tensor, attention_mask: torch.Tensor) -> None:
         limit = self.max_positions
@@ -199,6 +199,10 @@ class LanguageModel(nn.Module):
 
     def _too_long(self, length: int) -> bool:
         return self.max_positions is not None and length > self.max_positions
+
+
+def _short_way_of(model: nn.Module) -> ShortWay | None:
+    return next((way for way in (OPT, LLAMA) if way.fits(model)), None)
 
 
 def _pads_right_only(attention_mask: torch.Tensor) -> bool:

@@ -7,6 +7,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from course_lib.backbones.short_way import PreallocatedStepper, ShortWay, untouched
+
+_PARTS = ("ForCausalLM", "Model", "Decoder", "DecoderLayer", "Attention")
+_PLAIN = ("Embedding", "LayerNorm", "Linear", "ModuleList", "ReLU", "GELUActivation")
+PARTS = frozenset([*(f"OPT{name}" for name in _PARTS), "OPTLearnedPositionalEmbedding", *_PLAIN])
+
 
 def is_usual_opt(model: nn.Module) -> bool:
     """Tells whether this is an OPT with norms before attention and one width throughout.
@@ -20,6 +26,7 @@ def is_usual_opt(model: nn.Module) -> bool:
         and model.config._attn_implementation == "sdpa"
         and decoder.project_in is None
         and decoder.final_layer_norm is not None
+        and untouched(model, PARTS)
     )
 
 
@@ -54,11 +61,8 @@ def _feed_forward(layer: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
     return layer.fc2(layer.activation_fn(layer.fc1(layer.final_layer_norm(hidden))))
 
 
-class OPTStepper:
-    """OPT on the weights of transformers, with room for all keys and values taken at the start.
-
-    For batches of a few rows most of the time of a step is Python's, so that a short way through
-    the model is worth a class. Only for the usual OPT (`is_usual_opt`).
+class OPTStepper(PreallocatedStepper):
+    """The usual OPT (`is_usual_opt`) in the middle of a text.
 
     Args:
         model: OPTForCausalLM.
@@ -75,62 +79,26 @@ class OPTStepper:
         max_new_tokens: int,
     ) -> None:
         self.decoder, self.head = model.model.decoder, model.lm_head
-        self.prompt, self.length = inputs_embeds, 0
-        batch, length, _ = inputs_embeds.shape
         self.heads = model.config.num_attention_heads
         width = model.config.hidden_size // self.heads
-        room = (len(self.decoder.layers), 2, batch, self.heads, length + max_new_tokens, width)
-        self.cache = inputs_embeds.new_empty(room)
-        self.real = F.pad(attention_mask.bool(), (0, max_new_tokens), value=True)
-        self.padded = not bool(attention_mask.all())
-        self.positions = attention_mask.long().cumsum(dim=1).mul(attention_mask.long()) - 1
+        sizes = len(self.decoder.layers), self.heads, width
+        super().__init__(inputs_embeds, attention_mask, max_new_tokens, sizes)
 
-    def first(self) -> torch.Tensor:
-        """Reads the prompt."""
-        length = self.prompt.shape[1]
-        mask = None
-        if self.padded:
-            causal = torch.ones(length, length, dtype=torch.bool, device=self.real.device).tril()
-            own = torch.eye(length, dtype=torch.bool, device=self.real.device)
-            # Padding reads itself: a row that may read nothing would turn into NaN.
-            mask = (causal & self.real[:, None, None, :length]) | own
-        return self._run(self.prompt, self.positions, mask, causal=not self.padded)
+    def embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """See `PreallocatedStepper`."""
+        return self.decoder.embed_tokens(tokens)
 
-    def step(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Reads one word a row."""
-        self.positions = self.positions[:, -1:] + 1
-        mask = self.real[:, None, None, : self.length + 1] if self.padded else None
-        return self._run(self.decoder.embed_tokens(tokens[:, None]), self.positions, mask)
-
-    def _run(
-        self,
-        embeds: torch.Tensor,
-        positions: torch.Tensor,
-        mask: torch.Tensor | None,
-        causal: bool = False,
-    ) -> torch.Tensor:
+    def run(self, embeds: torch.Tensor) -> torch.Tensor:
+        """See `PreallocatedStepper`."""
         table = self.decoder.embed_positions
-        hidden = embeds + F.embedding(positions + table.offset, table.weight)
-        for layer, cache in zip(self.decoder.layers, self.cache, strict=True):
-            normed = layer.self_attn_layer_norm(hidden)
-            hidden = hidden + self._attend(layer.self_attn, normed, cache, mask, causal)
+        hidden = embeds + F.embedding(self.positions + table.offset, table.weight)
+        for block, layer in enumerate(self.decoder.layers):
+            attention, normed = layer.self_attn, layer.self_attn_layer_norm(hidden)
+            projections = attention.q_proj, attention.k_proj, attention.v_proj
+            heads = (part(normed).unflatten(-1, (self.heads, -1)) for part in projections)
+            hidden = hidden + attention.out_proj(self.attend(block, *heads))
             hidden = hidden + _feed_forward(layer, hidden)
-        self.length += hidden.shape[1]
         return self.head(self.decoder.final_layer_norm(hidden[:, -1]))
 
-    def _attend(
-        self,
-        attention: nn.Module,
-        hidden: torch.Tensor,
-        cache: torch.Tensor,
-        mask: torch.Tensor | None,
-        causal: bool,
-    ) -> torch.Tensor:
-        batch, new, _ = hidden.shape
-        shape = (batch, new, self.heads, -1)
-        key, value = cache[:, :, :, : self.length + new].unbind()
-        key[:, :, self.length :] = attention.k_proj(hidden).view(shape).transpose(1, 2)
-        value[:, :, self.length :] = attention.v_proj(hidden).view(shape).transpose(1, 2)
-        query = attention.q_proj(hidden).view(shape).transpose(1, 2)
-        mixed = F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
-        return attention.out_proj(mixed.transpose(1, 2).flatten(2))
+
+SHORT_WAY = ShortWay(is_usual_opt, states_at, OPTStepper)
