@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -25,9 +23,9 @@ from pathlib import Path
 from PIL import Image
 
 from course_lib.errors import atomic_path
-from course_lib.instructions.budget import Budget, Prices
 from course_lib.instructions.coco_files import category_names, read_coco
-from course_lib.instructions.endpoint import EndpointTeacher, Patience
+from course_lib.instructions.endpoint import EndpointTeacher
+from course_lib.instructions.endpoint_options import add_endpoint_options, endpoint_settings
 from course_lib.instructions.generate import Report, Request, generate, records
 from course_lib.instructions.journal import Journal
 from course_lib.instructions.llava_json import PLACEMENTS, write_llava
@@ -37,8 +35,6 @@ from course_lib.instructions.symbols import Example, examples_of_scenes
 from course_lib.instructions.teacher import Teacher
 from course_lib.world.draw import draw_scene
 from course_lib.world.scene import SPLITS, Scene, sample_scenes
-
-LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,23 +54,7 @@ def parser() -> argparse.ArgumentParser:
     add("--placement", choices=PLACEMENTS, default="random", help="of <image> in the first turn")
     add("--seed", type=int, default=0)
     add("--teacher", choices=("rules", "endpoint"), default="rules")
-    paid = found.add_argument_group("endpoint").add_argument
-    paid("--model", help="name of the model at the endpoint")
-    paid("--base-url", help="of the endpoint; else OPENAI_BASE_URL")
-    paid("--key-from", default="OPENAI_API_KEY", help="environment variable that holds the key")
-    paid("--concurrency", type=int, default=4, help="answers under way at a time")
-    paid("--max-tokens", type=int, default=1024, help="of one answer")
-    paid("--temperature", type=float, help="of sampling; else the endpoint's own")
-    paid("--limit-name", choices=LIMIT_NAMES, default=LIMIT_NAMES[0], help="of --max-tokens there")
-    paid("--timeout", type=float, default=120.0, help="seconds")
-    paid("--attempts", type=int, default=5, help="for one answer")
-    paid(
-        "--budget-tokens", type=float, default=math.inf, help="read and written, all runs together"
-    )
-    paid("--budget-money", type=float, default=math.inf, help="needs both prices")
-    paid("--price-read", type=float, default=0.0, help="of a million tokens")
-    paid("--price-written", type=float, default=0.0, help="of a million tokens")
-    paid("--ask-lost", action="store_true", help="ask again what a killed run had under way")
+    add_endpoint_options(found)
     return found
 
 
@@ -123,26 +103,13 @@ def check(args: argparse.Namespace) -> None:
         raise ValueError(f"--limit {args.limit}: take at least one image.")
     if args.exhaustive and args.instances is None:
         raise ValueError("--exhaustive speaks of boxes: give --instances FILE, too.")
-    if args.teacher == "endpoint" and not args.model:
-        raise ValueError("--teacher endpoint needs --model NAME.")
 
 
 def teacher_of(args: argparse.Namespace) -> Teacher:
     """Makes the teacher that the arguments name."""
     if args.teacher == "rules":
         return RuleTeacher(categories=category_names(args.instances) if args.exhaustive else ())
-    prices = Prices(args.price_read, args.price_written)
-    return EndpointTeacher(
-        args.model,
-        Budget(args.budget_tokens, args.budget_money, prices),
-        base_url=args.base_url,
-        api_key=os.environ.get(args.key_from),
-        concurrency=args.concurrency,
-        max_tokens=args.max_tokens,
-        temperature=args.temperature,
-        limit_name=args.limit_name,
-        patience=Patience(attempts=args.attempts, timeout=args.timeout),
-    )
+    return EndpointTeacher(**endpoint_settings(args))
 
 
 def run(args: argparse.Namespace) -> Report:

@@ -1,4 +1,4 @@
-"""The queue of each type: which image is asked next, and how an answer is checked and noted."""
+"""The queue of each type: what is asked next, and how an answer is checked and noted."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from course_lib.instructions.endpoint import EndpointRefuses
+from course_lib.instructions.chat_endpoint import EndpointRefuses
 from course_lib.instructions.journal import Journal, Kept, Key
 from course_lib.instructions.mix import rank
-from course_lib.instructions.symbols import Example
-from course_lib.instructions.teacher import NOTHING, Answer, BudgetSpent, Teacher, Unanswered
-from course_lib.instructions.validate import answer_fault
+from course_lib.instructions.teacher import NOTHING, Answer, Asked, BudgetSpent, Teacher, Unanswered
 
-Ask = Callable[[Example, str], "Answer | Unanswered"]
+# Says why an answer of a type cannot be used, "" where it can.
+Fault = Callable[[Answer, Asked, str], str]
 
 
 class Queue:
@@ -23,7 +22,7 @@ class Queue:
     def __init__(
         self,
         type: str,
-        examples: Sequence[Example],
+        examples: Sequence[Asked],
         journal: Journal,
         count: int,
         seed: int,
@@ -31,15 +30,24 @@ class Queue:
     ) -> None:
         order = sorted(examples, key=lambda example: rank(seed, type, example.id))
         self.type, self.order, self.journal, self.count = type, order, journal, count
-        again = {"failed"} | ({"asked"} if ask_lost else set())
+        if ask_lost:
+            self._give_up_lost()
         kept = [journal.kept.get((example.id, type)) for example in order]
         self.accepted = sum(found is not None and found.state == "accepted" for found in kept)
         self.under_way = 0
         self._open = iter(
-            [e for e, k in zip(order, kept, strict=True) if k is None or k.state in again]
+            [e for e, k in zip(order, kept, strict=True) if k is None or k.state == "failed"]
         )
 
-    def next(self) -> Example | None:
+    def _give_up_lost(self) -> None:
+        """Notes what a killed run had under way as failed, and as paid at its most."""
+        for example in self.order:
+            key: Key = (example.id, self.type)
+            kept = self.journal.kept.get(key)
+            if kept is not None and kept.state == "asked":
+                self.journal.over(key, Answer(rejected=kept.reason, usage=kept.open), "failed")
+
+    def next(self) -> Asked | None:
         """Returns the next example to ask, None while nothing (more) is wanted."""
         if self.accepted + self.under_way >= self.count:
             return None
@@ -49,7 +57,7 @@ class Queue:
         """Returns the share of what is wanted that is there or under way."""
         return (self.accepted + self.under_way) / max(self.count, 1)
 
-    def results(self) -> Iterator[tuple[Example, Kept]]:
+    def results(self) -> Iterator[tuple[Asked, Kept]]:
         """Yields the accepted answers, as many as are wanted."""
         left = self.count
         for example in self.order:
@@ -59,13 +67,17 @@ class Queue:
                 yield example, kept
 
 
+def choices(seed: int, type: str, id: str) -> np.random.Generator:
+    """Returns the source of all choices for one question, whenever and where it is asked."""
+    return np.random.default_rng(int.from_bytes(rank(seed, type, id), "big"))
+
+
 def ask(
-    example: Example, type: str, teacher: Teacher, journal: Journal, seed: int
+    example: Asked, type: str, teacher: Teacher, journal: Journal, seed: int, fault: Fault
 ) -> Answer | Unanswered:
     """Asks, checks and notes one answer."""
     key: Key = (example.id, type)
-    number = int.from_bytes(rank(seed, type, example.id), "big")
-    rng = np.random.default_rng(number)
+    rng = choices(seed, type, example.id)
     try:
         answer = teacher.answer(example, type, rng, lambda most: journal.asked(key, most))
     except Unanswered as none:
@@ -76,6 +88,6 @@ def ask(
             usage = getattr(stop, "usage", NOTHING)
             journal.over(key, Answer(rejected=str(stop), usage=usage), "failed")
         raise
-    answer = replace(answer, rejected=answer_fault(answer, example, type))
+    answer = replace(answer, rejected=fault(answer, example, type))
     journal.over(key, answer, "rejected" if answer.rejected else "accepted")
     return answer

@@ -90,6 +90,14 @@ class BudgetSpent(Exception):
         self.usage = usage
 
 
+class Asked(Protocol):
+    """What a teacher is asked about: an `Example`, or the comparison that a judge makes."""
+
+    @property
+    def id(self) -> str:
+        """Returns its name in the journal."""
+
+
 class Teacher(Protocol):
     """Anything that answers.
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from course_lib.instructions.validate import record_fault
 from course_lib.world.draw import draw_scene
 from course_lib.world.scene import sample_scenes
 from tests.chat_server import ChatServer
+from tests.script_runner import run_script
 
 SCRIPT = "data_scripts/make_llava_instructions.py"
 
@@ -36,12 +36,7 @@ def script(monkeypatch, capsys):
     """Runs the script in this process; gives (exit code, standard output, errors)."""
 
     def run_here(*words, key="none"):
-        monkeypatch.setenv("OPENAI_API_KEY", key)
-        monkeypatch.setattr("sys.argv", [SCRIPT, *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            runpy.run_path(SCRIPT, run_name="__main__")
-        printed = capsys.readouterr()
-        return stopped.value.code, printed.out, printed.err
+        return run_script(SCRIPT, words, monkeypatch, capsys, key)
 
     return run_here
 
