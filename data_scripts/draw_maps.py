@@ -1,4 +1,4 @@
-"""Draws images/map_01.svg to map_04.svg: the sentence of the course, a notebook's parts lit.
+"""Draws images/map_01.svg to map_06.svg: the sentence of the course, a notebook's parts lit.
 
     python data_scripts/draw_maps.py
 
@@ -46,6 +46,12 @@ MAPS = {
         "language": Lit(FROZEN),
         "answer": _HERE,
         "next_word": _HERE,
+    },
+    "06": {
+        "image": _HERE,
+        "captions": Lit(USED, ("captions,", "boxes")),
+        "words": Lit(USED, ("questions",)),
+        "answer": Lit(USED, ("answers",)),
     },
 }
 

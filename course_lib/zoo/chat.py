@@ -72,9 +72,7 @@ def chat_batch(
         scene = sample_scene(rng, "train", num_things=int(rng.integers(1, 4)))
         turns = turns_about(scene, TYPES[int(rng.integers(len(TYPES)))], rng)
         rows.append(chat_row(tokenizer, scene_in_words(scene, rng), turns))
-    batch = padded(tokenizer, rows)
-    places = torch.arange(batch["input_ids"].shape[1])
-    return {**batch, "position_ids": places.expand_as(batch["input_ids"])}
+    return padded(tokenizer, rows)
 
 
 def chat_scores(

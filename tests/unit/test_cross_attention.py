@@ -341,9 +341,10 @@ def test_padding_on_the_left_changes_nothing(kind):
     assert torch.equal(left[:, 3:], plain)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @torch.no_grad()
-def test_greedy_of_the_library_runs_the_layers():
-    model, layers = llm("llama"), gated(every=1)
+def test_greedy_of_the_library_runs_the_layers(kind):
+    model, layers = llm(kind), gated(every=1)
     language = LanguageModel(model).eval()
     ids, locations, visual = document(DOCUMENTS["two in a row"])
     prompt = language.embed(ids), torch.ones_like(ids)
