@@ -16,7 +16,8 @@ from xml.etree import ElementTree
 
 import nbformat
 
-from course_lib.devtools.correspondence import ROWS, Row
+from course_lib.devtools.correspondence import ROWS
+from course_lib.devtools.correspondence_row import Row
 from course_lib.devtools.environment import ROOT, find_notebooks
 
 RESULTS = ROOT / "course_lib" / "results" / "parity.jsonl"

@@ -1,18 +1,21 @@
 """What the zoo's chat model reads: conversations about scenes in words, and documents as before."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from course_lib.backbones.tokenizers import build_tokenizer
-from course_lib.instructions.facts import held_out_in_text
+from course_lib.instructions.facts import HELD_OUT, held_out_in_text
 from course_lib.instructions.symbols import TYPES
 from course_lib.world.documents import Mix
 from course_lib.world.language import scene_in_words
+from course_lib.world.questions import SIDES
 from course_lib.world.scene import sample_scenes
 from course_lib.zoo import chat
 from course_lib.zoo.lm import CONTEXT, CausalPretraining, build_llama
-from course_lib.zoo.reading import Reading
+from course_lib.zoo.reading import Reading, encode
 
 TOKENIZER = build_tokenizer("llama", CONTEXT)
 READING = Reading(Mix(), first_things=3)
@@ -53,3 +56,23 @@ def test_the_batch_trains_and_the_gate_starts_at_nothing():
     scores = chat.chat_scores(model.model.eval(), TOKENIZER, per_type=8)
     assert set(scores) == {*(f"chat, {type}" for type in TYPES), "chat, held-out facts"}
     assert max(scores.values()) == 0
+
+
+def test_statements_hold_every_fact_and_none_is_false():
+    rng, said = np.random.default_rng(0), set()
+    for _ in range(200):
+        pieces = chat.statements(rng)
+        text = " ".join(piece.text for piece in pieces).strip()
+        said |= set(held_out_in_text(text))
+        for first, second in zip(pieces[1::2], pieces[2::2], strict=True):
+            assert not first.target and second.target
+            words, answer = first.text.split(), second.text.split()[0].rstrip(".")
+            if words[-1] == "is":
+                assert answer == ("odd" if int(words[0]) % 2 else "even")
+            elif words[-1] == "has":
+                assert answer == SIDES[words[1]]
+            else:
+                assert answer == max(re.findall(r"\d", first.text))
+        ids, labels = encode(TOKENIZER, pieces)
+        assert TOKENIZER.unk_token_id not in ids and sum(label != -100 for label in labels) > 6
+    assert said == HELD_OUT
