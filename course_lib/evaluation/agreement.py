@@ -34,17 +34,22 @@ def cohen_kappa(
         Kappa; None where both gave one and the same grade throughout: then chance agrees, too.
 
     Raises:
-        ValueError: without ratings, or when the two have not rated as many.
+        ValueError: without ratings, for a grade that is none, or when the two have not rated as
+            many.
     """
     if len(first) != len(second) or not first:
         raise ValueError(
             f"{len(first)} and {len(second)} ratings: give those of the same answers, one or more."
         )
+    strangers = {*first, *second} - set(GRADES)
+    if strangers:
+        raise ValueError(f"{min(strangers, key=str)!r} is no grade: they are {', '.join(GRADES)}.")
     if len({*first, *second}) == 1:
         return None
     from sklearn.metrics import cohen_kappa_score
 
-    return float(cohen_kappa_score(first, second, labels=list(GRADES), weights=weights))
+    ratings = (list(first), list(second))
+    return float(cohen_kappa_score(*ratings, labels=list(GRADES), weights=weights))
 
 
 def fleiss_kappa(counts: Sequence[Sequence[int]]) -> float | None:

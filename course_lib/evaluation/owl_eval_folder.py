@@ -111,8 +111,8 @@ def read_owl_folder(folder: Path, strict: bool = False) -> OwlFolder:
 
     Args:
         folder: the released `mPLUG-Owl/OwlEval`, or what `write_owl_eval` wrote.
-        strict: True stops at the first broken line, at an unanswered question, and when an image
-            is missing.
+        strict: True stops at the first broken line, at an unanswered question, when two files have
+            one name, and when an image is missing.
 
     Raises:
         ValueError: for a folder without questions that can be read, and when strict.
@@ -126,11 +126,14 @@ def read_owl_folder(folder: Path, strict: bool = False) -> OwlFolder:
             found = read_answers(path, owl, strict)
         except OSError as error:
             others.append(f"{path}: {error}")
-        else:
-            answers[found.name] = found
+            continue
+        if found.name in answers:
+            others.append(f"{path}: another file holds answers of {found.name!r}: take one out.")
+        answers.setdefault(found.name, found)
     pictures = find_pictures(owl, folder / IMAGES)
-    if strict and pictures.missing:
-        raise ValueError(pictures.complaint())
+    faults = [*others, *filter(None, [pictures.complaint()])]
+    if strict and faults:
+        raise ValueError(faults[0])
     return OwlFolder(owl, answers, pictures, tuple(others))
 
 
@@ -171,19 +174,18 @@ def _row_of(question: OwlQuestion) -> dict:
 
 
 def write_owl_eval(owl: OwlEval, folder: Path) -> None:
-    """Writes the questions, and of the toy world its keys, scenes and images."""
+    """Writes the questions, and before them the keys, scenes and images of the toy world."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_objects(folder / QUESTIONS, [_row_of(question) for question in owl.questions])
-    if not owl.keys:
-        return
-    write_objects(folder / KEYS, [{"question_id": id, **vars(k)} for id, k in owl.keys.items()])
-    rows = [{"image": image, "scene": scene.to_dict()} for image, scene in owl.scenes.items()]
-    write_objects(folder / SCENES, rows)
-    (folder / IMAGES).mkdir(exist_ok=True)
+    (folder / IMAGES).mkdir(parents=True, exist_ok=True)
     for image, scene in owl.scenes.items():
         with atomic_path(folder / IMAGES / image) as unfinished:
             Image.fromarray(draw_scene(scene)).save(unfinished, format="PNG")
+    if owl.keys:
+        rows = [{"image": image, "scene": s.to_dict()} for image, s in owl.scenes.items()]
+        write_objects(folder / SCENES, rows)
+        rows = [{"question_id": id, **vars(key)} for id, key in owl.keys.items()]
+        write_objects(folder / KEYS, rows)
+    write_objects(folder / QUESTIONS, [_row_of(question) for question in owl.questions])
 
 
 def write_answers(folder: Path, name: str, owl: OwlEval, answers: Mapping[int, OwlAnswer]) -> Path:

@@ -26,7 +26,7 @@ from course_lib.world.questions import SIDES
 from course_lib.world.scene import COLOURS, SIZES, Scene
 
 
-def _abf(scene: Scene, before: Asked | None) -> Iterator[Asked]:
+def _bf(scene: Scene, before: Asked | None) -> Iterator[Asked]:
     it = before.subject if before else None
     if it is None:
         return
@@ -38,7 +38,7 @@ def _abf(scene: Scene, before: Asked | None) -> Iterator[Asked]:
         yield from about(other, "the other thing", "other", set(), tuple(FIELDS))
 
 
-def _abef(scene: Scene, before: Asked | None) -> Iterator[Asked]:
+def _bef(scene: Scene, before: Asked | None) -> Iterator[Asked]:
     if before is None:
         return
     things = list(before.group)
@@ -60,7 +60,7 @@ def _abef(scene: Scene, before: Asked | None) -> Iterator[Asked]:
             yield count("as it", text, found)
 
 
-def _acef(scene: Scene, before: Asked | None) -> Iterator[Asked]:
+def _cef(scene: Scene, before: Asked | None) -> Iterator[Asked]:
     it = before.subject if before else None
     if it is None or not it.is_digit:
         return
@@ -72,7 +72,7 @@ def _acef(scene: Scene, before: Asked | None) -> Iterator[Asked]:
             yield Asked("it or", text, "larger", winner.kind, winner)
 
 
-def _abcef(scene: Scene, before: Asked | None) -> Iterator[Asked]:
+def _bcef(scene: Scene, before: Asked | None) -> Iterator[Asked]:
     it = before.subject if before else None
     if it is not None and it.is_digit:
         for thing in above(digits_of(scene), it, value_of_digit):
@@ -80,14 +80,14 @@ def _abcef(scene: Scene, before: Asked | None) -> Iterator[Asked]:
             yield from about(thing, words, "above", set(), ("place", "colour"))
 
 
-def _abdf(scene: Scene, before: Asked | None) -> Iterator[Asked]:
+def _bdf(scene: Scene, before: Asked | None) -> Iterator[Asked]:
     # Not of a circle, which has none, nor of a star: people count five or ten.
     it = before.subject if before else None
     if it is not None and it.kind in ("square", "triangle"):
         yield Asked("corners", "how many corners has it?", "sides", SIDES[it.kind], it)
 
 
-def _abdef(scene: Scene, before: Asked | None) -> Iterator[Asked]:
+def _bdef(scene: Scene, before: Asked | None) -> Iterator[Asked]:
     it = before.subject if before else None
     if it is not None and not it.is_digit:
         for thing in above(shapes_of(scene), it, number_of_sides):
@@ -96,11 +96,11 @@ def _abdef(scene: Scene, before: Asked | None) -> Iterator[Asked]:
 
 
 FOLLOW_UPS: dict[str, Makers] = {
-    "abf": _abf,
-    "abef": _abef,
-    "acef": _acef,
-    "abcef": _abcef,
-    "abdf": _abdf,
-    "abdef": _abdef,
+    "bf": _bf,
+    "bef": _bef,
+    "cef": _cef,
+    "bcef": _bcef,
+    "bdf": _bdf,
+    "bdef": _bdef,
 }
 MAKERS = SINGLE_TURN | FOLLOW_UPS

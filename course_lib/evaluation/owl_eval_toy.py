@@ -1,10 +1,10 @@
 """The toy world's own OwlEval: 50 unseen scenes and 82 questions in the released layout and mix.
 
-`RELEASED_MIX` is what the released file asks for: one word a question with its ability letters,
-one dialogue an image (`questions.jsonl` at commit 21ff9b0: 82 questions need a, 63 b, 30 c, 24 d,
-35 e, 20 f; 30 images have one question, the 20 others two to eight). Each word becomes a question
-about a scene of the test split whose right answer follows from the scene (`owl_eval_kinds`,
-`owl_eval_follow_ups`). What differs: the words, the images, and that there is a key.
+`RELEASED_MIX` is what the released file asks for: one word a question with its ability letters, but
+for "a", which all have; one dialogue an image (`questions.jsonl` at commit 21ff9b0: 82 questions
+need a, 63 b, 30 c, 24 d, 35 e, 20 f; 30 images have one question, the others two to eight). Each
+word becomes a question about a scene of the test split, whose right answer follows from the scene
+(`owl_eval_kinds`, `owl_eval_follow_ups`). What differs: words, images, and that there is a key.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from course_lib.evaluation.owl_eval_kinds import Asked, describe
 from course_lib.world.scene import Scene, sample_scenes
 
 RELEASED_MIX = """
-abe abe abe ac,abcef ab,ab,abef abc,ac ac ace ace,acef ace,ac,ac,ac,ace,abc,abc,abcef
-ac,ac ac,acef ac,ace,ace,acef abcde abcde abd abc,abcef ab ab abce
-ab,abef ab,abef abce abde abde abd abd abd abd abd
-abd abd ab,abef ab,abef abd abd abe abde abd abe,abef
-ab,abef abe,abef abd,abdef abd,abdf ab,abf abd ab,ab,abf,abf,abf abd abde abd
+be be be c,bcef b,b,bef bc,c c ce ce,cef ce,c,c,c,ce,bc,bc,bcef
+c,c c,cef c,ce,ce,cef bcde bcde bd bc,bcef b b bce
+b,bef b,bef bce bde bde bd bd bd bd bd
+bd bd b,bef b,bef bd bd be bde bd be,bef
+b,bef be,bef bd,bdef bd,bdf b,bf bd b,b,bf,bf,bf bd bde bd
 """
 SEED = 82
 _POOL = 600  # scenes to choose from: a dialogue about three different numbers needs a rare one
@@ -31,7 +31,7 @@ _CHOICES = 8
 
 
 def released_dialogues() -> list[tuple[str, ...]]:
-    """Returns the ability letters of each question, one tuple an image."""
+    """Returns the ability letters of each question, "a" left out, one tuple an image."""
     return [tuple(word.split(",")) for word in RELEASED_MIX.split()]
 
 
@@ -56,7 +56,7 @@ def _dialogue(
     if len(said) == len(letters):
         return said
     # The two questions that ask for b alone and stand alone are wishes for a description.
-    maker = describe if letters == ("ab",) else MAKERS[letters[len(said)]]
+    maker = describe if letters == ("b",) else MAKERS[letters[len(said)]]
     found = list(maker(scene, said[-1] if said else None))
     luck = rng.random(len(found))
     order = sorted(
@@ -89,7 +89,7 @@ def _chosen(
     """
     found = []
     for scene in unused:
-        if len(scene.things) > 1 or letters == ("abe",):
+        if len(scene.things) > 1 or letters == ("be",):
             dialogue = _dialogue(scene, letters, used, rng)
             found += [] if dialogue is None else [(scene, dialogue)]
         if len(found) == _CHOICES:
@@ -130,6 +130,6 @@ def make_owl_eval(seed: int = SEED) -> OwlEval:
         for turn, asked in enumerate(dialogue):
             used.update([asked.variant, (asked.variant, asked.key)])
             id, categories = len(questions) + 1, _categories(turn, len(letters))
-            questions.append(OwlQuestion(id, image, asked.text, tuple(letters[turn]), categories))
+            questions.append(OwlQuestion(id, image, asked.text, ("a", *letters[turn]), categories))
             keys[id] = Key(asked.kind, asked.key)
     return OwlEval(tuple(questions), keys, scenes)
