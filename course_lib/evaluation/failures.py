@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -102,32 +102,34 @@ def find_failure(text: str, ended: bool = True, rules: Rules = TOY) -> Failure |
 def _repetition(text: str, words: list[str], rules: Rules) -> str:
     tokens = TOKEN.findall(text.lower())
     for size in range(1, len(tokens) // 2 + 1):
-        times, start = _longest_run(tokens, size)
-        unit = " ".join(tokens[start : start + size])
         most = rules.loop_short if size < 3 else rules.loop_long
-        if times >= (most if unit[0].isalnum() or size > 1 else rules.marks):
-            return f"{unit!r} is said {times} times in a row"
+        for times, start in runs(tokens, size):
+            unit = tokens[start : start + size]
+            mark = size == 1 and not unit[0].isalnum()
+            if times >= (rules.marks if mark else most):
+                return f"{' '.join(unit)!r} is said {times} times in a row"
     fours = Counter(zip(words, words[1:], words[2:], words[3:], strict=False))
     for phrase, count in fours.most_common(1):
         if count >= rules.phrase:
             return f"{' '.join(phrase)!r} is said {count} times"
-    sentences = Counter(
-        tuple(w for w in TOKEN.findall(s.lower()) if w[0].isalnum()) for s in _SENTENCE.findall(text)
-    )
+    said_in = (TOKEN.findall(sentence.lower()) for sentence in _SENTENCE.findall(text))
+    sentences = Counter(tuple(w for w in said if w[0].isalnum()) for said in said_in)
     for said, count in sentences.most_common():
         if count >= rules.sentence and len(said) >= 3:
             return f"the sentence {' '.join(said)!r} comes {count} times"
     return ""
 
 
-def _longest_run(tokens: list[str], size: int) -> tuple[int, int]:
-    """Returns how often a stretch of `size` tokens follows itself at most, and where it begins."""
-    best, where, equal = 1, 0, 0
-    for index in range(size, len(tokens)):
-        equal = equal + 1 if tokens[index] == tokens[index - size] else 0
-        if equal // size + 1 > best:
-            best, where = equal // size + 1, index - equal - size + 1
-    return best, where
+def runs(tokens: list[str], size: int) -> Iterator[tuple[int, int]]:
+    """Yields how often a stretch of `size` tokens follows itself, and where it begins."""
+    equal = 0
+    for index in range(size, len(tokens) + 1):
+        if index < len(tokens) and tokens[index] == tokens[index - size]:
+            equal += 1
+            continue
+        if equal >= size:
+            yield equal // size + 1, index - equal - size
+        equal = 0
 
 
 def _off_topic(sentences: Sequence[str], rules: Rules) -> str:

@@ -1,4 +1,4 @@
-"""The toy world's grammar, read by rule: which phrases are broken, which sentences speak of a scene.
+"""The toy world's grammar, read by rule: broken phrases, and sentences that speak of a scene.
 
 It knows the words of `world/words.txt` and nothing of any picture. What it cannot tell: whether a
 whole and fitting sentence is true (`made_up` compares with a scene).
@@ -11,6 +11,7 @@ import re
 from course_lib.world.scene import COLOURS, DIGITS, KINDS, PLACES, SHAPES, SIZES
 
 TOKEN = re.compile(r"[a-z]+(?:[-'][a-z]+)*|\d+|[^\w\s]")
+_DENIES = re.compile(r"\b(?:no|not|nothing|none|without|neither|\w+n't)\b")
 INTERJECTIONS = {"yes", "no", "okay", "hello", "hi", "thanks", "please", "sorry", "right"}
 
 _A = {"a", "an"}
@@ -108,3 +109,13 @@ def speaks_of_picture(sentence: str, before: bool | None = None) -> bool | None:
     if words and words[0] in _GOES_ON and sum(named):
         return before
     return None if not known - _GRAMMAR - INTERJECTIONS else False
+
+
+def has_verb(sentence: str) -> bool:
+    """Tells whether a sentence has a verb of the toy world, which captions lack."""
+    return not (_VERBS | _SEEN).isdisjoint(TOKEN.findall(sentence.lower()))
+
+
+def is_denial(sentence: str) -> bool:
+    """Tells whether a sentence says that something is not there."""
+    return _DENIES.search(sentence.lower()) is not None

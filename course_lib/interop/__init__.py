@@ -16,6 +16,7 @@ from course_lib.interop.llava import (
     projector_from_original,
     projector_to_original,
 )
+from course_lib.interop.minigpt4 import load_minigpt4, minigpt4_from_hf, minigpt4_tensors
 from course_lib.interop.mplug_owl import (
     load_mplug_owl,
     mplug_owl_from_config,
@@ -31,9 +32,12 @@ __all__ = [
     "llava_to_hf",
     "load_lavis_stage1",
     "load_lavis_stage2",
+    "load_minigpt4",
     "load_mplug_owl",
     "load_open_flamingo",
     "load_peft_lora",
+    "minigpt4_from_hf",
+    "minigpt4_tensors",
     "mplug_owl_from_config",
     "mplug_owl_to_original",
     "open_flamingo_tensors",
