@@ -136,13 +136,19 @@ def reasoning_turns(scene: Scene) -> list[Turn]:
     return turns
 
 
-def reasoning(scene: Scene, rng: np.random.Generator) -> list[Turn]:
+def reasoning(scene: Scene, rng: np.random.Generator, every_fact: bool = False) -> list[Turn]:
     """Asks one question that needs a fact which no picture states and which is not held out.
+
+    Args:
+        scene: of the toy world.
+        rng: of every choice.
+        every_fact: True allows held-out facts, for text that speaks of no picture.
 
     Returns:
         One turn; none where every fact that the scene would need is held out.
     """
-    allowed = [turn for turn in reasoning_turns(scene) if not any_held_out(turn.facts)]
+    turns = reasoning_turns(scene)
+    allowed = [turn for turn in turns if every_fact or not any_held_out(turn.facts)]
     if not allowed:
         return []
     kinds = [kind for kind in KNOWN if any(turn.kind == kind for turn in allowed)]

@@ -177,7 +177,7 @@ def _llama_chat() -> ZooEntry:
         "llama-chat",
         "That LLaMA after instructions about scenes in words: it chats as vicuna_v1 does.",
         _shipped_llama,
-        (_lm_stage(1200, 5e-4, 50, 2e-5), everything, chat.chat_batch),
+        (_lm_stage(800, 5e-4, 50, 2e-5), everything, chat.chat_batch),
         family="llama",
         measure=chat.measure_chat,
     )
