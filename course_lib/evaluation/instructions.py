@@ -2,8 +2,8 @@
 
 Conversation is the mean over six types of question about what is seen, reasoning the mean over
 three that need a fact no picture states (`world.questions`), detail the share of things that a
-description names wholly right. Questions whose fact no instruction held are told apart
-(`instructions.facts.HELD_OUT`).
+description names wholly right. Reasoning by a fact that no instruction about an image held
+(`instructions.facts.HELD_OUT`) is told apart: only the language model's own text can have it.
 """
 
 from __future__ import annotations
@@ -105,17 +105,16 @@ def type_scores(answers: Sequence[str], asked: Asked, wanted: Callable) -> dict:
 
 
 def split_scores(answers: Sequence[str], asked: Asked, scenes: Sequence[Scene]) -> dict:
-    """Returns the scores of conversation, of reasoning, and of reasoning by whether it was taught.
+    """Returns the scores of conversation, of reasoning, and of reasoning by held-out facts.
 
     Returns:
-        {conversation, reasoning, taught, held_out}, each as `type_scores` gives them.
+        {conversation, reasoning, held_out}, each as `type_scores` gives them.
     """
     untaught = [is_held_out(scenes[row], question) for row, question in asked]
     known = [question.type in KNOWN for _, question in asked]
     return {
         "conversation": type_scores(answers, asked, lambda i: asked[i][1].type in SEEN),
-        "reasoning": type_scores(answers, asked, lambda i: known[i]),
-        "taught": type_scores(answers, asked, lambda i: known[i] and not untaught[i]),
+        "reasoning": type_scores(answers, asked, lambda i: known[i] and not untaught[i]),
         "held_out": type_scores(answers, asked, lambda i: known[i] and untaught[i]),
     }
 
@@ -132,8 +131,8 @@ def evaluate_instructions(
         seed: of the questions.
 
     Returns:
-        {conversation, reasoning, taught, held_out} of `split_scores`; detail: {things_right,
-        exact, cider} of the descriptions; blind: the first four again, without any image;
+        {conversation, reasoning, held_out} of `split_scores`; detail: {things_right,
+        exact, cider} of the descriptions; blind: the first three again, without any image;
         words: {question type or "detail": mean words of an answer}.
     """
     data, rng = answerer.data, np.random.default_rng((seed, 5))

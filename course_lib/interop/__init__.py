@@ -24,6 +24,7 @@ from course_lib.interop.mplug_owl import (
 )
 from course_lib.interop.open_flamingo import load_open_flamingo, open_flamingo_tensors
 from course_lib.interop.peft_lora import load_peft_lora, save_peft_lora
+from course_lib.interop.vpgtrans import load_vl_llama, projector_from_vpgtrans
 
 __all__ = [
     "current_names",
@@ -36,6 +37,7 @@ __all__ = [
     "load_mplug_owl",
     "load_open_flamingo",
     "load_peft_lora",
+    "load_vl_llama",
     "minigpt4_from_hf",
     "minigpt4_tensors",
     "mplug_owl_from_config",
@@ -44,6 +46,7 @@ __all__ = [
     "pretraining_from_hf",
     "pretraining_to_hf",
     "projector_from_original",
+    "projector_from_vpgtrans",
     "projector_to_original",
     "qformer_from_hf",
     "qformer_to_hf",

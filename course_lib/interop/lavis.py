@@ -11,7 +11,13 @@ from collections.abc import Mapping
 
 import torch
 
-from course_lib.interop.names import Tensors, check_names, load_strictly, qformer_names, renamed
+from course_lib.interop.names import (
+    Tensors,
+    check_names,
+    lavis_names,
+    load_strictly,
+    own_names,
+)
 from course_lib.recipes.blip2_stage1 import QFormerPretraining
 from course_lib.vlm import VLM, VPG
 
@@ -71,7 +77,7 @@ def load_lavis_stage1(
     rest = _without_counters(tensors)
     _drop_tied(rest, source)
     vision = _take_vision(rest, model.vpg, source)
-    own = _own_names(rest, _qformer_names(model.vpg) | _HEADS, source) | vision
+    own = own_names(rest, lavis_names(model.vpg) | _HEADS, source) | vision
     load_strictly(model, own, source, _not_needed(vision))
 
 
@@ -93,14 +99,9 @@ def load_lavis_stage2(
     kind = "t5" if model.language.is_encoder_decoder else "opt"
     language = _take(rest, f"{kind}_model.", "language.model.")
     projector = {f"projector.{k}": f"{kind}_proj.{k}" for k in ("weight", "bias")}
-    own = _own_names(rest, _qformer_names(model.vpg) | projector, source) | vision | language
+    own = own_names(rest, lavis_names(model.vpg) | projector, source) | vision | language
     optional = _not_needed(vision) + (() if language else ("language.",))
     load_strictly(model, own, source, optional)
-
-
-def _qformer_names(vpg: VPG) -> dict[str, str]:
-    names = qformer_names(list(vpg.head.state_dict()), "lavis")
-    return {f"vpg.head.{own}": theirs for own, theirs in names.items()}
 
 
 def _not_needed(vision: Tensors) -> tuple[str, ...]:
@@ -117,12 +118,6 @@ def _drop_tied(rest: Tensors, source: str) -> None:
         if second in rest and first in rest and not torch.equal(rest[second], rest[first]):
             raise ValueError(f"{source}: {second} and {first} should be equal and are not.")
         rest.pop(second, None)
-
-
-def _own_names(rest: Tensors, names: Mapping[str, str], source: str) -> Tensors:
-    wanted = set(names.values())
-    check_names(sorted(wanted - rest.keys()), sorted(rest.keys() - wanted), source)
-    return renamed(rest, {theirs: own for own, theirs in names.items()})
 
 
 def _take(rest: Tensors, old: str, new: str) -> Tensors:

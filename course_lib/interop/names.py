@@ -61,9 +61,33 @@ def qformer_names(own: list[str], style: str) -> dict[str, str]:
     return mapped
 
 
+def lavis_names(vpg: nn.Module) -> dict[str, str]:
+    """Maps the names of a VPG's Q-Former in our model, `vpg.head...`, to LAVIS's."""
+    names = qformer_names(list(vpg.head.state_dict()), "lavis")
+    return {f"vpg.head.{own}": theirs for own, theirs in names.items()}
+
+
 def renamed(tensors: Mapping[str, torch.Tensor], names: Mapping[str, str]) -> Tensors:
     """Returns the tensors under new names, {new: tensor}, for {old: new}; others are left out."""
     return {new: tensors[old] for old, new in names.items() if old in tensors}
+
+
+def own_names(
+    tensors: Mapping[str, torch.Tensor], names: Mapping[str, str], source: str
+) -> Tensors:
+    """Returns tensors under our names, all of them.
+
+    Args:
+        tensors: values by their names.
+        names: {our name: their name}.
+        source: where they come from, for the error.
+
+    Raises:
+        ValueError: naming tensors that are missing or unknown.
+    """
+    wanted = set(names.values())
+    check_names(sorted(wanted - tensors.keys()), sorted(tensors.keys() - wanted), source)
+    return renamed(tensors, {theirs: own for own, theirs in names.items()})
 
 
 def load_strictly(

@@ -53,7 +53,7 @@ def _toy() -> Scale:
         vision="clip",
         language="llama-chat",
         stage1=_stage("stage1", STAGE1_TRAINABLE, 600, 64, 2e-3, warmup_steps=20),
-        stage2=_stage("stage2", STAGE2_TRAINABLE, 1600, 64, 5e-4, warmup_steps=50),
+        stage2=_stage("stage2", STAGE2_TRAINABLE, 1600, 32, 5e-4, warmup_steps=50),
         num_scenes=12_000,
     )
 

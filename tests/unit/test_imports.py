@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "course_lib"
-INNER = ("vpg", "fusion", "losses", "projector", "lora")
+INNER = ("vpg", "fusion", "losses", "projector", "lora", "converter", "merged_projector")
 OUTER = (
     "recipes",
     "interop",
@@ -27,6 +27,8 @@ ALLOWED = {
     "losses": {"torch", "course_lib.losses"},
     "projector": {"torch"},
     "lora": {"torch"},
+    "converter": {"torch"},
+    "merged_projector": {"torch", "course_lib.projector"},
 }
 _ALL_BUT_WORLD = {
     f"course_lib.{n}" for n in ("backbones", "data", "training", "vlm", *INNER, *OUTER)
