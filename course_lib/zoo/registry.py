@@ -145,14 +145,14 @@ def _llama() -> ZooEntry:
     from course_lib.world.documents import Mix
     from course_lib.zoo import lm, reading
 
-    drill = reading.Reading(Mix(), drill=1.0, first_level=0, offsets=0.0)
-    everything = reading.Reading(Mix(), first_things=3, drill=0.25, offsets=0.0)
+    drill = reading.Reading(Mix(), drill=1.0, first_level=0, both_ways=True, offsets=0.0)
+    everything = reading.Reading(Mix(), first_things=3, drill=0.3, both_ways=True, offsets=0.0)
     return _language(
         "llama",
         "A decoder-only language model (LLaMA) that reads a scene in words.",
         lambda: lm.CausalPretraining(lm.build_llama()),
-        (_lm_stage(500, 1e-3, 50, 1e-3), drill, reading.causal_batch),
-        (_lm_stage(3600, 1e-3, 50, 2e-5), everything, reading.causal_batch),
+        (_lm_stage(2100, 1e-3, 50, 1e-3), drill, reading.causal_batch),
+        (_lm_stage(2400, 1e-3, 50, 2e-5), everything, reading.causal_batch),
     )
 
 
