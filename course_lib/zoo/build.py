@@ -96,7 +96,10 @@ def write(entry: ZooEntry, model: torch.nn.Module, steps: int, seconds: float) -
     """Rounds a model to float16, measures it as it will be loaded, writes it with a card."""
     target = model_dir(entry.name)
     model.half().save_pretrained(target)
-    build_tokenizer(*entry.tokenizer).save_pretrained(target)
+    tokenizer = build_tokenizer(*entry.tokenizer)
+    if entry.chat_template:
+        tokenizer.chat_template = entry.chat_template
+    tokenizer.save_pretrained(target)
     measured = entry.measure(model.float())
     record = {
         "name": entry.name,

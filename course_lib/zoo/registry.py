@@ -7,7 +7,7 @@ it (a stage and the batch of a step), and the gate it has to pass.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
@@ -41,6 +41,7 @@ class ZooEntry:
         rounds: of its training, one after the other.
         measure: model → {"scores": …, "gates": …}.
         seed: seed of initialisation and data.
+        chat_template: Jinja that is kept beside the tokenizer, "" for none.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ZooEntry:
     measure: Callable[[nn.Module], dict]
     seed: int = 0
     data: str = "the toy world, split train"
+    chat_template: str = ""
 
 
 def _clip() -> ZooEntry:
@@ -169,11 +171,13 @@ def _shipped_llama() -> nn.Module:
 
 
 def _llama_chat() -> ZooEntry:
+    from course_lib.data.chat_jinja import chat_jinja
+    from course_lib.data.chat_templates import chat_template
     from course_lib.world.documents import Mix
     from course_lib.zoo import chat, reading
 
     everything = reading.Reading(Mix(), first_things=3, drill=0.25, offsets=0.0)
-    return _language(
+    entry = _language(
         "llama-chat",
         "That LLaMA after instructions about scenes in words: it chats as vicuna_v1 does.",
         _shipped_llama,
@@ -181,6 +185,7 @@ def _llama_chat() -> ZooEntry:
         family="llama",
         measure=chat.measure_chat,
     )
+    return replace(entry, chat_template=chat_jinja(chat_template(chat.TEMPLATE)))
 
 
 def builders() -> dict[str, Callable[[], ZooEntry]]:
