@@ -31,6 +31,7 @@ from course_lib.curation.proposing import Proposal, propose, write_proposals
 from course_lib.curation.repairers import EndpointRepairer, RuleRepairer
 from course_lib.evaluation.failures import PHOTOGRAPHS, TOY
 from course_lib.instructions.endpoint_options import add_endpoint_options, endpoint_settings
+from course_lib.instructions.endpoint_script import exit_code, tell_report
 from course_lib.instructions.journal import Journal
 from course_lib.instructions.running import Report
 
@@ -145,28 +146,13 @@ def _most(report: Report) -> str:
 def tell(report: Report, described: int, proposals: list[Proposal]) -> None:
     """Prints what was made and what was not."""
     print(f"proposals: {len(proposals)} of {described} descriptions")
-    for reason, count in list(report.rejected.items())[:10]:
-        print(f"rejected {count}: {reason}")
-    if report.failed or report.lost:
-        print(f"without an answer: {report.failed} failed, {report.lost} under way when killed")
-    if report.spent.total:
-        print(f"tokens: {report.spent.read} read, {report.spent.written} written")
+    tell_report(report)
 
 
 def main() -> int:
     """Reads the command line; returns 1 where something was refused or is not whole."""
     args = parser().parse_args()
-    try:
-        report = run(args)
-    except (ValueError, OSError) as error:
-        print(f"curate_minigpt4: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("curate_minigpt4: stopped; the same command goes on.", file=sys.stderr)
-        return 130
-    if report.stopped:
-        print(f"curate_minigpt4: stopped early: {report.stopped}.", file=sys.stderr)
-    return int(bool(report.stopped))
+    return exit_code("curate_minigpt4", lambda: run(args))
 
 
 if __name__ == "__main__":

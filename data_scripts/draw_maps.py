@@ -1,4 +1,4 @@
-"""Draws images/map_01.svg to map_06.svg: the sentence of the course, a notebook's parts lit.
+"""Draws images/map_01.svg to map_07.svg: the sentence of the course, a notebook's parts lit.
 
     python data_scripts/draw_maps.py
 
@@ -52,6 +52,17 @@ MAPS = {
         "captions": Lit(USED, ("captions,", "boxes")),
         "words": Lit(USED, ("questions",)),
         "answer": Lit(USED, ("answers",)),
+    },
+    "07": {
+        "image": _HERE,
+        "encoder": _ENCODER,
+        "tokens": Lit(USED, ("36 patches",)),
+        "projector": Lit(TRAINS),
+        "fusion": _HERE,
+        "words": Lit(USED, ("questions",)),
+        "language": Lit(TRAINS),
+        "answer": _HERE,
+        "next_word": _HERE,
     },
 }
 

@@ -36,6 +36,7 @@ from course_lib.evaluation.llava_bench_files import (
     write_bench,
 )
 from course_lib.instructions.endpoint_options import add_endpoint_options, endpoint_settings
+from course_lib.instructions.endpoint_script import exit_code, tell_report
 from course_lib.instructions.journal import Journal
 from course_lib.instructions.running import Report
 from course_lib.instructions.teacher import Teacher
@@ -180,33 +181,23 @@ def tell(found: dict, report: Report) -> None:
     if found["exact"] is not None:
         scores = [f"{name} {100 * score:.1f}" for name, score in found["exact"].items()]
         print(f"exact, in percent: {', '.join(scores)}")
-    for reason, count in list(report.rejected.items())[:10]:
-        print(f"no reply in {count}: {reason}")
-    if report.failed or report.lost:
-        print(f"without a review: {report.failed} failed, {report.lost} under way when killed")
-    if report.spent.total:
-        print(f"tokens: {report.spent.read} read, {report.spent.written} written")
+    tell_report(report)
 
 
 def main() -> int:
     """Reads the command line; returns 1 where something was refused or is not whole."""
     args = parser().parse_args()
-    try:
+
+    def work() -> Report | None:
         if args.write_bench is not None:
             write_bench(make_bench(), args.write_bench)
             print(args.write_bench)
-            return 0
+            return None
         found, report = run(args)
-    except (ValueError, OSError) as error:
-        print(f"judge_llava_bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("judge_llava_bench: stopped; the same command goes on.", file=sys.stderr)
-        return 130
-    tell(found, report)
-    if report.stopped:
-        print(f"judge_llava_bench: stopped early: {report.stopped}.", file=sys.stderr)
-    return int(bool(report.stopped))
+        tell(found, report)
+        return report
+
+    return exit_code("judge_llava_bench", work)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from course_lib.errors import atomic_path
 from course_lib.instructions.coco_files import category_names, read_coco
 from course_lib.instructions.endpoint import EndpointTeacher
 from course_lib.instructions.endpoint_options import add_endpoint_options, endpoint_settings
+from course_lib.instructions.endpoint_script import exit_code, tell_report
 from course_lib.instructions.generate import Report, Request, generate, records
 from course_lib.instructions.journal import Journal
 from course_lib.instructions.llava_json import PLACEMENTS, write_llava
@@ -132,29 +133,19 @@ def tell(report: Report) -> None:
     """Prints what was made and what was not."""
     for type, count in report.accepted.items():
         print(f"{type}: {count} of {report.wanted[type]}")
-    for reason, count in list(report.rejected.items())[:10]:
-        print(f"rejected {count}: {reason}")
-    if report.failed or report.lost:
-        print(f"without an answer: {report.failed} failed, {report.lost} under way when killed")
-    if report.spent.total:
-        print(f"tokens: {report.spent.read} read, {report.spent.written} written")
+    tell_report(report)
 
 
 def main() -> int:
     """Reads the command line; returns 1 where something was refused or is not whole."""
     args = parser().parse_args()
-    try:
+
+    def work() -> Report:
         report = run(args)
-    except (ValueError, OSError) as error:
-        print(f"make_llava_instructions: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("make_llava_instructions: stopped; the same command goes on.", file=sys.stderr)
-        return 130
-    tell(report)
-    if report.stopped:
-        print(f"make_llava_instructions: stopped early: {report.stopped}.", file=sys.stderr)
-    return int(bool(report.stopped))
+        tell(report)
+        return report
+
+    return exit_code("make_llava_instructions", work)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def finished_lines(path: Path) -> Iterator[tuple[int, object]]:
+def finished_lines(path: Path, again: str = "decide it again") -> Iterator[tuple[int, object]]:
     """Reads a file; its last line does not count where it was cut short, all others have to.
+
+    Args:
+        path: the file.
+        again: what to do once a damaged line is taken out.
 
     Yields:
         (number of the line from 1, what it holds); nothing for a file that is not there.
@@ -27,8 +31,7 @@ def finished_lines(path: Path) -> Iterator[tuple[int, object]]:
             if number == len(lines):
                 return
             raise ValueError(
-                f"{path}, line {number}, is damaged ({error}): take the line out and decide it "
-                "again."
+                f"{path}, line {number}, is damaged ({error}): take the line out and {again}."
             ) from error
         yield number, row
 

@@ -17,15 +17,15 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
+from course_lib.data.line_file import append_line, finished_lines
 from course_lib.errors import atomic_path
 from course_lib.evaluation.owl_eval import OwlAnswer, OwlEval, Said
 
@@ -35,6 +35,7 @@ GRADES = {
     "C": "about the question, but with serious errors",
     "D": "beside the question, or no valid answer",
 }
+AGAIN = "rate its answer again"  # once a damaged line is taken out
 _FIELDS = ("rater", "question_id", "code", "rating")
 _RATER = re.compile(r"[\w-]{1,40}")
 
@@ -130,31 +131,9 @@ def _rating(row: object, items: Mapping[str, Item]) -> Rating:
     return Rating(rater, item.code, grade)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, object]]:
-    """Yields (line, object); the last line does not count where it was cut short.
-
-    Raises:
-        ValueError: for another line that is no JSON.
-    """
-    lines = path.read_bytes().split(b"\n") if path.exists() else []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            if number == len(lines):
-                return
-            raise ValueError(
-                f"{path}, line {number}, is damaged ({error}): take the line out and rate its "
-                "answer again."
-            ) from error
-        yield number, row
-
-
 def _read(path: Path, items: Mapping[str, Item]) -> dict[tuple[str, str], Rating]:
     found = {}
-    for number, row in _rows(path):
+    for number, row in finished_lines(path, AGAIN):
         try:
             rating = _rating(row, items)
         except ValueError as error:
@@ -212,25 +191,8 @@ class RatingFile:
         row = {"rater": self.rater, "question_id": None, "code": code, "rating": grade}
         row["question_id"] = self.items[code].question_id if code in self.items else None
         rating = _rating(row, self.items)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.path, "ab") as stream:
-            self._mend(stream)
-            stream.write(json.dumps(row).encode() + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        append_line(self.path, row)
         self.grades[rating.code] = rating.grade
-
-    def _mend(self, stream) -> None:
-        """Ends a last line that is whole, and takes away one that was cut short."""
-        *whole, last = self.path.read_bytes().split(b"\n")
-        if not last:
-            return
-        try:
-            json.loads(last)
-        except ValueError:
-            stream.truncate(sum(len(line) + 1 for line in whole))
-        else:
-            stream.write(b"\n")
 
 
 def export_ratings(

@@ -154,7 +154,7 @@ def _llama() -> ZooEntry:
         "A decoder-only language model (LLaMA) that reads a scene in words.",
         lambda: lm.CausalPretraining(lm.build_llama()),
         (_lm_stage(2100, 1e-3, 50, 1e-3), drill, reading.causal_batch),
-        (_lm_stage(2400, 1e-3, 50, 2e-5), everything, reading.causal_batch),
+        (_lm_stage(1400, 1e-3, 50, 2e-5), everything, reading.causal_batch),
     )
 
 
