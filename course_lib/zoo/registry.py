@@ -149,12 +149,14 @@ def _llama() -> ZooEntry:
 
     drill = reading.Reading(Mix(), drill=1.0, first_level=0, both_ways=True, offsets=0.0)
     everything = reading.Reading(Mix(), first_things=3, drill=0.3, both_ways=True, offsets=0.0)
+    captions = replace(everything, mix=Mix(0.85, 5), drill=0.2)
     return _language(
         "llama",
         "A decoder-only language model (LLaMA) that reads a scene in words.",
         lambda: lm.CausalPretraining(lm.build_llama()),
         (_lm_stage(2100, 1e-3, 50, 1e-3), drill, reading.causal_batch),
         (_lm_stage(1400, 1e-3, 50, 2e-5), everything, reading.causal_batch),
+        (_lm_stage(600, 1e-3, 20, 2e-5), captions, reading.causal_batch),
     )
 
 
@@ -181,7 +183,7 @@ def _llama_chat() -> ZooEntry:
         "llama-chat",
         "That LLaMA after instructions about scenes in words: it chats as vicuna_v1 does.",
         _shipped_llama,
-        (_lm_stage(800, 5e-4, 50, 2e-5), everything, chat.chat_batch),
+        (_lm_stage(700, 1e-3, 50, 2e-5), everything, chat.chat_batch),
         family="llama",
         measure=chat.measure_chat,
     )
