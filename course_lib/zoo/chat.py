@@ -66,9 +66,20 @@ def chat_row(
 
 
 def chat_batch(
-    tokenizer: PreTrainedTokenizerBase, seed: int, step: int, steps: int, reading: Reading
+    tokenizer: PreTrainedTokenizerBase,
+    seed: int,
+    step: int,
+    steps: int,
+    reading: Reading,
+    shares: tuple[float, ...] = (1, 1, 1),
 ) -> dict[str, torch.Tensor]:
-    """Makes the batch of a step: conversations of the three types, and documents as before."""
+    """Makes the batch of a step: conversations of the three types, and documents as before.
+
+    Args:
+        shares: of conversation, detail and reasoning. In descriptions "there is one shape and two
+            numbers." is learned last: nothing else in them has to be counted.
+    """
+    chances = np.array(shares) / sum(shares)
     rng = np.random.default_rng((seed, step, 31))
     rows: Rows = []
     for _ in range(BATCH_SIZE):
@@ -76,7 +87,7 @@ def chat_batch(
             rows.append(encode(tokenizer, reading.draw(rng, step, steps)))
             continue
         scene = sample_scene(rng, "train", num_things=int(rng.integers(1, 4)))
-        turns = turns_about(scene, TYPES[int(rng.integers(len(TYPES)))], rng)
+        turns = turns_about(scene, TYPES[int(rng.choice(len(TYPES), p=chances))], rng)
         rows.append(chat_row(tokenizer, scene_in_words(scene, rng), turns))
     return padded(tokenizer, rows)
 

@@ -173,6 +173,8 @@ def _shipped_llama() -> nn.Module:
 
 
 def _llama_chat() -> ZooEntry:
+    from functools import partial
+
     from course_lib.data.chat_jinja import chat_jinja
     from course_lib.data.chat_templates import chat_template
     from course_lib.world.documents import Mix
@@ -184,6 +186,7 @@ def _llama_chat() -> ZooEntry:
         "That LLaMA after instructions about scenes in words: it chats as vicuna_v1 does.",
         _shipped_llama,
         (_lm_stage(700, 1e-3, 50, 2e-5), everything, chat.chat_batch),
+        (_lm_stage(450, 1e-3, 20, 2e-5), everything, partial(chat.chat_batch, shares=(1, 4, 1))),
         family="llama",
         measure=chat.measure_chat,
     )
