@@ -42,7 +42,7 @@ def build_toy(config: dict, with_encoder: bool = True) -> Opened:
         encoder.hidden_size,
         language,
         image_token_id(tokenizer),
-        config["version"],
+        config["llava_version"],
         config.get("seed", 0),
     )
     chat = ChatTokenizer(tokenizer, encoder.num_tokens)
@@ -108,8 +108,8 @@ def train_stage(
         raise unknown_name_error("stage", stage, STAGES)
     numbers = llava.scale("toy")
     count = numbers.num_scenes if scenes is None else scenes
-    config = {"recipe": llava.NAME, "scale": "toy", "stage_number": stage, "version": version}
-    config |= {"seed": seed, "scenes": count}
+    config = {"recipe": llava.NAME, "scale": "toy", "stage_number": stage}
+    config |= {"llava_version": version, "seed": seed, "scenes": count}
     if stage == "2":
         config |= {"init": init, "mix": list(instructions.mix), "template": instructions.template}
     built = build_toy(config, with_encoder=False)
@@ -133,9 +133,9 @@ def inherit_projector(model: VLM, init: str | Path, version: str) -> None:
         ValueError: when it is of another version.
     """
     path, config = toy_config(init, llava.NAME)
-    if config["version"] != version:
+    if config["llava_version"] != version:
         raise ValueError(
-            f"{init} trained the projector of {config['version']!r}, and this run is to be "
+            f"{init} trained the projector of {config['llava_version']!r}, and this run is to be "
             f"{version!r}: give a stage 1 of the same version."
         )
     first = build_toy(config, with_encoder=False)
@@ -204,7 +204,8 @@ def evaluate(run: str, *, seed: int = 0, n: int = 200, split: str = "test") -> d
     # An image and no word, which is what stage 1 trains.
     pair = [typed_turn(HUMAN, "", num_images=1)]
     prompt = opened.asker.chat(chat_pieces(chat_template("plain"), pair, answered=False)).ids
-    found = {key: config.get(key) for key in ("recipe", "scale", "version")}
+    found = {key: config.get(key) for key in ("recipe", "scale")}
+    found |= {"version": config["llava_version"]}
     found |= {"stage": config["stage_number"], "split": split, "seed": seed, "n": n}
     written = answerer.captions(list(range(n)), prompt)
     found["captions"] = caption_scores(written, data.scenes[:n])

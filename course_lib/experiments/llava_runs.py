@@ -36,7 +36,7 @@ def tuned(
         init: run or zoo name of stage 1; None starts from a random projector.
         instructions: what is read.
     """
-    opened = build_toy({"version": VERSION, "seed": seed}, with_encoder=False)
+    opened = build_toy({"llava_version": VERSION, "seed": seed}, with_encoder=False)
     if init:
         inherit_projector(opened.model, init, VERSION)
     stage = settings_of("2", steps=steps)
