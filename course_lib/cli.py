@@ -21,7 +21,6 @@ from course_lib.errors import unknown_name_error
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 zoo_app = typer.Typer(no_args_is_help=True, help="Check or build the pretrained toy models.")
 app.add_typer(zoo_app, name="zoo")
-RECIPES = ("blip2", "llava")
 SCALES = ("toy", "small", "a100")
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
@@ -70,6 +69,8 @@ def train(
     resume: bool = False,
 ) -> None:
     """Train a recipe, or one stage of it."""
+    from course_lib.commands.runs import RECIPES, train_recipe
+
     _check("recipe", recipe, RECIPES)
     _check("scale", scale, SCALES)
     if scale != "toy":
@@ -77,8 +78,6 @@ def train(
             f"Training at {scale!r} needs real data, which comes with a later notebook: "
             "use --scale toy."
         )
-    from course_lib.commands.runs import train_recipe
-
     named = {"stage": stage, "language": language, "version": version, "init": init}
     chosen = {name: value for name, value in named.items() if value}
     numbers = {"steps": steps, "scenes": scenes, "seed": seed, "resume": resume}

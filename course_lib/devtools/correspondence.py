@@ -5,13 +5,13 @@ whose stored line says so and which the strict pass over the notebooks runs agai
 """
 
 from course_lib.devtools import correspondence_blip2, correspondence_llava
+from course_lib.devtools.correspondence_row import Row
 from course_lib.devtools.environment import find_notebooks
 
 _CHAPTERS = {"04": correspondence_blip2.ROWS, "07": correspondence_llava.ROWS}
-# The rows of a chapter wait until its last notebook is there.
-ROWS = tuple(
-    row
-    for last, rows in _CHAPTERS.items()
-    if any(path.name.startswith(last) for path in find_notebooks())
-    for row in rows
-)
+
+
+def rows_now() -> tuple[Row, ...]:
+    """Returns the rows of all chapters that are there; one waits until its last notebook is."""
+    there = {path.name[:2] for path in find_notebooks()}
+    return tuple(row for last, rows in _CHAPTERS.items() if last in there for row in rows)
