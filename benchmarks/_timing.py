@@ -61,6 +61,30 @@ def check_losses(first: torch.Tensor, *others: torch.Tensor) -> None:
             raise RuntimeError(f"Losses differ: {first.item()} and {other.item()}.")
 
 
+def vocabulary_rows(
+    reference: nn.Module, ours: nn.Module, batch: dict, labels: int, repeats: int
+) -> list[Row]:
+    """Times a step with 32,000 words, and the same against the class given `logits_to_keep`.
+
+    Args:
+        reference: the transformers model.
+        ours: with equal weights.
+        batch: whose last `labels` words of every row carry labels, a quarter of the text.
+        labels: see batch.
+        repeats: turns.
+    """
+    # The shift needs one position more than there are labels.
+    cut = {**batch, "labels": batch["labels"][:, -labels - 1 :], "logits_to_keep": labels + 1}
+    check_losses(reference(**batch).loss, reference(**cut).loss, ours(batch))
+    step, work = step_of(ours, lambda: ours(batch)), "vocabulary 32,000, a quarter labelled"
+    rows = []
+    for name, inputs, limit in (("", batch, 0.45), (", reference with logits_to_keep", cut, None)):
+        theirs = step_of(reference, lambda inputs=inputs: reference(**inputs).loss)
+        times = alternate({"reference": theirs, work + name: step}, repeats)
+        rows += rows_of(times, {work + name: limit})
+    return rows
+
+
 def greedy_row(
     name: str,
     reference: Callable[[], torch.Tensor],

@@ -10,7 +10,17 @@ timed, their losses and their words are compared. How time is taken: `_timing.py
 from functools import partial
 
 import torch
-from _timing import Row, alternate, check_losses, check_trained, greedy_row, rows_of, run, step_of
+from _timing import (
+    Row,
+    alternate,
+    check_losses,
+    check_trained,
+    greedy_row,
+    rows_of,
+    run,
+    step_of,
+    vocabulary_rows,
+)
 from torch import nn
 from transformers import (
     Blip2Config,
@@ -119,17 +129,7 @@ def large_vocabulary(repeats: int) -> list[Row]:
     labelled = TEXT // 4
     reference, ours = pair(32_000)
     batch = make_batch(32_000, 8, labelled)
-    # The shift needs one position more than there are labels.
-    cut = {**batch, "labels": batch["labels"][:, -labelled - 1 :], "logits_to_keep": labelled + 1}
-    work = "vocabulary 32,000, a quarter labelled"
-    step = step_of(ours, lambda: ours(batch))
-    check_losses(reference(**batch).loss, reference(**cut).loss, ours(batch))
-    rows = []
-    for name, inputs, limit in (("", batch, 0.45), (", reference with logits_to_keep", cut, None)):
-        theirs = step_of(reference, lambda inputs=inputs: reference(**inputs).loss)
-        times = alternate({"reference": theirs, work + name: step}, repeats)
-        rows += rows_of(times, {work + name: limit})
-    return rows
+    return vocabulary_rows(reference, ours, batch, labelled, repeats)
 
 
 def greedy(repeats: int, new_tokens: int = 32) -> list[Row]:

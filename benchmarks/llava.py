@@ -10,7 +10,17 @@ timed, their losses and their words are compared. How time is taken: `_timing.py
 from functools import partial
 
 import torch
-from _timing import Row, alternate, check_losses, check_trained, greedy_row, rows_of, run, step_of
+from _timing import (
+    Row,
+    alternate,
+    check_losses,
+    check_trained,
+    greedy_row,
+    rows_of,
+    run,
+    step_of,
+    vocabulary_rows,
+)
 from torch import nn
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
@@ -124,16 +134,7 @@ def large_vocabulary(repeats: int) -> list[Row]:
     batch = make_batch(reference.config, 8, CAPTION)
     length = batch["input_ids"].shape[1]
     batch = labelled(batch, torch.arange(length) >= length - count, pad=False)
-    # The shift needs one position more than there are labels.
-    cut = {**batch, "labels": batch["labels"][:, -count - 1 :], "logits_to_keep": count + 1}
-    check_losses(reference(**batch).loss, reference(**cut).loss, ours(batch))
-    step, work = step_of(ours, lambda: ours(batch)), "vocabulary 32,000, a quarter labelled"
-    rows = []
-    for name, inputs, limit in (("", batch, 0.45), (", reference with logits_to_keep", cut, None)):
-        theirs = step_of(reference, lambda inputs=inputs: reference(**inputs).loss)
-        times = alternate({"reference": theirs, work + name: step}, repeats)
-        rows += rows_of(times, {work + name: limit})
-    return rows
+    return vocabulary_rows(reference, ours, batch, count, repeats)
 
 
 def greedy(repeats: int, new_tokens: int = 32) -> list[Row]:
