@@ -18,6 +18,7 @@ from course_lib.commands.runs import Opened
 from course_lib.data.chat_ids import ChatTokenizer
 from course_lib.data.chat_templates import chat_template
 from course_lib.data.prompts import image_token_id
+from course_lib.evaluation.asking import blip2_asker
 from course_lib.evaluation.chat_asking import ChatAsker
 from course_lib.recipes import blip2, llava
 from course_lib.vpg import QFormerConfig
@@ -55,7 +56,7 @@ def tiny_run(kind: str) -> Opened:
     place = image_token_id(tokenizer)
     model = blip2.build_stage2(numbers, encoder, LanguageModel(language), place)
     randomise(model.vpg.head, 3)
-    return Opened(model.eval(), encoder, tokenizer, {})
+    return Opened(model.eval(), encoder, tokenizer, {}, blip2_asker(model, tokenizer))
 
 
 def say(widget, text: str) -> str:

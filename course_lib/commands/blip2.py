@@ -15,7 +15,7 @@ from course_lib.commands.runs import Opened, toy_config
 from course_lib.data.prompts import image_token_id, pad_rows
 from course_lib.data.toy import CACHE, ToyScenes, stage1_batch, stage2_batch
 from course_lib.errors import unknown_name_error
-from course_lib.evaluation.asking import check_has_language
+from course_lib.evaluation.asking import blip2_asker, check_has_language
 from course_lib.evaluation.retrieval import r_at_1
 from course_lib.evaluation.toy import Answerer, evaluate_toy
 from course_lib.recipes import blip2
@@ -42,7 +42,8 @@ def open_run(run: str | Path) -> Opened:
     encoder = zoo_vision(blip2.scale("toy").vision)
     model, tokenizer = _build(config, encoder)
     load_run(path, model, blip2.NAME)
-    return Opened(model.eval(), encoder, tokenizer, config)
+    asker = blip2_asker(model, tokenizer) if isinstance(model, VLM) else None
+    return Opened(model.eval(), encoder, tokenizer, config, asker)
 
 
 def _build(

@@ -40,7 +40,7 @@ class Asker(Protocol):
 class OpenedRun(Protocol):
     """What asking needs of a run; `course_lib.commands.runs.Opened` is one.
 
-    `asker` is None for a BLIP-2, whose wording is `Blip2Asker`.
+    `asker` is None for a run of stage 1 without a language model, which cannot be asked.
     """
 
     model: torch.nn.Module
@@ -98,12 +98,10 @@ class Blip2Asker:
         return is_right(answer, question)
 
 
-def asker_of(opened: OpenedRun) -> Asker:
-    """Returns how a run is asked."""
-    if getattr(opened, "asker", None) is not None:
-        return opened.asker
-    queries = opened.model.vpg.head.config.num_query_tokens
-    return Blip2Asker(opened.tokenizer, queries, opened.model.language.is_encoder_decoder)
+def blip2_asker(model: VLM, tokenizer: PreTrainedTokenizerBase) -> Blip2Asker:
+    """Returns how a BLIP-2 of stage 2 is asked."""
+    queries = model.vpg.head.config.num_query_tokens
+    return Blip2Asker(tokenizer, queries, model.language.is_encoder_decoder)
 
 
 def answer_to(
@@ -131,7 +129,7 @@ def answer_to(
     """
     check_has_language(opened)
     language, tokenizer = opened.model.language, opened.tokenizer
-    ids = asker_of(opened).ids(prompt, 0 if pixel_values is None else 1)
+    ids = opened.asker.ids(prompt, 0 if pixel_values is None else 1)
     check_prompt(tokenizer, prompt, ids, language.max_positions)
     batch = generation_batch(tokenizer, [ids], language.is_encoder_decoder)
     if pixel_values is not None:

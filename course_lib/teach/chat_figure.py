@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_lib.data.toy import ToyScenes
-from course_lib.evaluation.asking import OpenedRun, answer_to, asker_of, check_has_language
+from course_lib.evaluation.asking import OpenedRun, answer_to, check_has_language
 from course_lib.teach import style
 from course_lib.world.language import canonical_caption
 from course_lib.world.questions import QUESTION_TYPES, Question, ask
@@ -34,7 +34,7 @@ def known_questions(scene: Scene, seed: int = 0) -> list[Question]:
 
 def sign_of(opened: OpenedRun, answer: str, question: Question) -> str:
     """Returns ✓ for an answer that is right in the run's own style, ✗ for a wrong one."""
-    return RIGHT if asker_of(opened).is_right(answer, question) else WRONG
+    return RIGHT if opened.asker.is_right(answer, question) else WRONG
 
 
 def draw_answers(

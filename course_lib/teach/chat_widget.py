@@ -11,7 +11,7 @@ import html
 import ipywidgets as widgets
 
 from course_lib.data.toy import ToyScenes
-from course_lib.evaluation.asking import OpenedRun, answer_to, asker_of, check_has_language
+from course_lib.evaluation.asking import OpenedRun, answer_to, check_has_language
 from course_lib.teach.chat_figure import DESCRIBE, INK, RIGHT, sign_of
 from course_lib.teach.chat_picture import Picture, PictureChooser
 from course_lib.teach.query_strip import QueryStrip
@@ -132,7 +132,7 @@ class ChatWidget:
     def _said(self, typed: str, answer: str, notes: list[str], picture: Picture) -> list[str]:
         """Returns the lines of an answer: itself, with a verdict where the right one is known, the
         words that the model really read, and the notes."""
-        read = asker_of(self.opened).wording(typed)
+        read = self.opened.asker.wording(typed)
         wording = f"it read: {read}" if read else "it read no words, which asks for the caption"
         line = f"<b>model:</b> {html.escape(answer.strip()) or '(nothing)'}"
         question: Question | None = picture.known.get(typed.strip().lower() if read else DESCRIBE)
