@@ -69,7 +69,8 @@ def test_a_process_killed_with_sigkill_pays_for_no_answer_twice(tmp_path, script
         requests = len(server.script.requests)
         report = json.loads((tmp_path / "report.json").read_text())
         assert report["accepted"] == shares(40, PAPER_MIX) and 1 <= report["lost"] <= 3
-        assert requests == 40 + report["lost"]
+        # A request noted but killed before it was sent is lost too, and never reached anybody.
+        assert 40 <= requests <= 40 + report["lost"]
         last = {}
         for row in map(json.loads, (tmp_path / "answers.jsonl").read_text().splitlines()[1:]):
             last[row["id"], row["type"]] = row
