@@ -1,0 +1,70 @@
+"""Makes cells of a notebook drafted as text: `python -m course_lib.devtools.draft 07`.
+
+A cell begins with `%% md`, `%% code [tags] {metadata}` or `%% ex ID`, an exercise whose words and
+stub come from its file. The notebook is not executed here: `devtools.execute` does that.
+"""
+
+import json
+import re
+import sys
+from inspect import getsource
+from pathlib import Path
+
+import nbformat
+
+from course_lib.devtools.environment import NOTEBOOKS
+from course_lib.devtools.exercise_cells import words
+from course_lib.teach.task import find_exercise
+
+HEAD = re.compile(r"%% (?P<kind>md|code|ex)(?: \[(?P<tags>[^]]*)])?(?P<rest>.*)")
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+def stub(name: str) -> str:
+    """The learner's cell: the solution's signature and docstring, nothing behind them."""
+    solution = find_exercise(name).solution
+    source, says = getsource(solution), solution.__doc__
+    end = source.index(says) + len(says) + len('"""')
+    own = solution.__name__
+    return f'{source[:end]}\n    return ...\n\n\n{own} = exercise({own}, "{name}")'
+
+
+def cells(text: str) -> list[nbformat.NotebookNode]:
+    """Cuts a draft into cells; ids count the words, the code and the exercises."""
+    made, counts = [], {"md": 0, "code": 0, "ex": 0}
+    for block in re.split(r"^(?=%% )", text, flags=re.MULTILINE)[1:]:
+        head, _, body = block.partition("\n")
+        found = HEAD.fullmatch(head.strip())
+        if found is None:
+            raise ValueError(f"{head!r} begins no cell: %% md, %% code [tags] {{...}} or %% ex ID")
+        kind, rest, body = found["kind"], found["rest"].strip(), body.strip()
+        counts[kind] += 1
+        label = f"{kind[0]}{counts[kind]:02}"
+        if kind == "md":
+            made.append(nbformat.v4.new_markdown_cell(body, id=label))
+        elif kind == "code":
+            data = json.loads(rest) if rest else {}
+            data |= {"tags": found["tags"].split(",")} if found["tags"] else {}
+            made.append(nbformat.v4.new_code_cell(body, id=label, metadata=data))
+        else:
+            data = {"tags": [f"exercise:{rest}"]}
+            said, code = words(rest, find_exercise(rest)), stub(rest)
+            label = f"x{counts[kind]:02}"
+            made.append(nbformat.v4.new_markdown_cell(said, id=f"{label}m", metadata=data))
+            made.append(nbformat.v4.new_code_cell(code, id=f"{label}c", metadata=data))
+    return made
+
+
+def main(numbers: list[str]) -> int:
+    """Makes the notebooks of these drafts; one that is there is written anew."""
+    for number in numbers:
+        (draft,) = Path(NOTEBOOKS, "drafts").glob(f"{number}_*.txt")
+        notebook = nbformat.v4.new_notebook(metadata={"kernelspec": KERNEL})
+        notebook.cells = cells(draft.read_text(encoding="utf-8"))
+        nbformat.write(notebook, NOTEBOOKS / f"{draft.stem}.ipynb")
+        print(f"{draft.stem}.ipynb: {len(notebook.cells)} cells")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
