@@ -1,5 +1,11 @@
 """Ids and labels of a chat in one pass: no piece is tokenised twice, nothing has to be counted."""
 
+from functools import partial
+
+from transformers import PreTrainedTokenizerBase
+
+from course_lib.data.chat_templates import Piece
+from course_lib.data.prompts import image_token_id, typed_ids
 from course_lib.teach.task import Case, Exercise, Mistake
 
 Pieces = list[tuple[str, list[int]]]
@@ -32,6 +38,19 @@ def reference(pieces: Pieces, num_patches: int) -> IdsAndLabels:
     return [t for t, _ in tokens], [t if kind in learned else -100 for t, kind in tokens]
 
 
+def kinds_and_ids(tokenizer: PreTrainedTokenizerBase, pieces: list[Piece]) -> Pieces:
+    """Returns the library's pieces of a chat as the exercise wants them."""
+    marks = {"image": ("image", image_token_id(tokenizer))}
+    marks |= {"bos": ("start", tokenizer.bos_token_id), "eos": ("stop", tokenizer.eos_token_id)}
+    listed = []
+    for piece in pieces:
+        kind = {"human": "human", "system": "system"}.get(piece.role, "name")
+        said = ("answer" if piece.carries_loss else kind, typed_ids(tokenizer, piece.text))
+        mark = marks.get(piece.special)
+        listed.append((mark[0], [mark[1]]) if mark else said)
+    return listed
+
+
 def _labelled(pieces, num_patches, kinds):
     """Labels other kinds than the solution does; a number in `kinds` is the place of a piece."""
     ids, labels = [], []
@@ -42,16 +61,9 @@ def _labelled(pieces, num_patches, kinds):
     return ids, labels
 
 
-def _stop_unlearned(pieces, num_patches):
-    return _labelled(pieces, num_patches, {"answer"})
-
-
-def _name_learned(pieces, num_patches):
-    return _labelled(pieces, num_patches, {"name", "answer", "stop"})
-
-
-def _question_learned(pieces, num_patches):
-    return _labelled(pieces, num_patches, {"human", "name", "answer", "stop"})
+_stop_unlearned = partial(_labelled, kinds={"answer"})
+_name_learned = partial(_labelled, kinds={"name", "answer", "stop"})
+_question_learned = partial(_labelled, kinds={"human", "name", "answer", "stop"})
 
 
 def _all_learned(pieces, num_patches):
@@ -140,8 +152,8 @@ EXERCISE = Exercise(
     minutes=8,
     contract=(
         "`pieces` is a chat in order, each piece a kind and its ids, tokenised already. The kinds "
-        "are `start`, `system`, `human` (with the name of the role), `image`, `name` (the words "
-        "that open an answer, ` ASSISTANT:`), `answer` and `stop`.",
+        "are `start`, `system`, `human` (`USER:` and the question together), `image`, `name` (the "
+        "words that open an answer, ` ASSISTANT:`), `answer` and `stop`.",
         "A piece `image` holds one id, which takes `num_patches` places, one for each patch.",
         "Gives two lists of the same length: the ids that the model reads, and the labels. A label "
         "is the id at its own place where the assistant has to say it, and -100 elsewhere. Nobody "

@@ -76,6 +76,22 @@ def _image_last(system, turns):
     return _image_where_it_was(system, moved)
 
 
+def _image_at_the_end_alone(system, turns):
+    plain = [
+        words if words.endswith("<image>") else words.replace("<image>", "<picture>")
+        for words in turns
+    ]
+    return chat_string(system, plain).replace("<picture>", "<image>")
+
+
+def _blanks_stay(system, turns):
+    plain = []
+    for words in turns:
+        rest = words.replace("<image>", "")
+        plain.append(f"<picture>{rest}" if "<image>" in words else words)
+    return chat_string(system, plain).replace("<picture>", "<image>\n")
+
+
 def _image_without_line(system, turns):
     return chat_string(system, turns).replace("<image>\n", "<image>")
 
@@ -102,6 +118,7 @@ def _cases() -> list[Case]:
     return [
         Case("1 question, no image", ("Be brief.", ["is seven odd?"])),
         Case("1 question, the image behind it", ("Be brief.", [first])),
+        Case("1 question, the image inside", ("Be brief.", ["is this<image> red?"])),
         Case("a question and its answer", ("Be brief.", [first, answer])),
         Case("a second question", ("Answer.", ["<image>\nwhy?", "no reason.", "who are you?"])),
         Case("2 questions, 2 answers", ("Answer.", [first, answer, "why?", "it is round."])),
@@ -114,7 +131,7 @@ EXERCISE = Exercise(
     difficulty=2,
     minutes=10,
     contract=(
-        "`turns` are the human's and the assistant's words by turns, the human's first. With the "
+        "`turns` are the human's and the assistant's words in turn, the human's first. With the "
         "assistant's at the end it is a chat to learn from, with the human's a prompt to answer.",
         "Gives one string in the format `vicuna_v1`: the system sentence and one space, then turn "
         "after turn. A human's turn is `USER: what is this?` and one space, an answer is "
@@ -184,6 +201,16 @@ EXERCISE = Exercise(
             _image_where_it_was,
             "the image comes first",
             "the image stays where the file has it",
+        ),
+        Mistake(
+            _image_at_the_end_alone,
+            "the image comes first",
+            "the image moves to the front only where it ends the words; it may stand anywhere",
+        ),
+        Mistake(
+            _blanks_stay,
+            "no blank space around the words",
+            "the blank space beside the image stayed with the words",
         ),
         Mistake(
             _image_last,

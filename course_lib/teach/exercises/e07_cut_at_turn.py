@@ -49,6 +49,14 @@ def _fits_no_more(ids, labels, max_length):
     return cut_at_turn(ids, labels, max_length - 1)
 
 
+def _stop_by_id(ids, labels, max_length):
+    stop = ids[_ends(labels)[0] - 1]
+    ends = [place + 1 for place, token in enumerate(ids) if token == stop]
+    kept = [end for end in ends if end <= max_length]
+    length = kept[-1] if kept else 0
+    return ids[:length], labels[:length], 2 * (len(ends) - len(kept))
+
+
 def _behind_question(ids, labels, max_length):
     starts = [i for i, label in enumerate(labels) if label != -100 and labels[i - 1] == -100]
     places = sorted([*_ends(labels), *starts])
@@ -123,6 +131,7 @@ def _cases() -> list[Case]:
         Case("3 rounds of 9, 4 and 4 tokens, 13 fit", (*three, 13)),
         Case("3 rounds of 9, 4 and 4 tokens, 15 fit", (*three, 15)),
         Case("3 rounds of 9, 4 and 4 tokens, 20 fit", (*three, 20)),
+        Case("a stop's id in the 2nd question, 10 fit", (*chat(first, ([2, 13], [23, 2])), 10)),
         Case("3 rounds, not even the first fits", (*three, 8)),
     ]
 
@@ -171,6 +180,11 @@ EXERCISE = Exercise(
             _fits_no_more,
             "a chat that just fits is whole",
             "a round that ends exactly at the limit was thrown away",
+        ),
+        Mistake(
+            _stop_by_id,
+            "the labels know where an answer ends",
+            "ends were found by the stop token's id, which a question may hold, too",
         ),
         Mistake(
             _behind_question,

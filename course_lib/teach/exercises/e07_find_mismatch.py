@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 from course_lib.teach.task import Case, Exercise, Mistake
 
@@ -86,32 +87,19 @@ def _count(text, tokenize, first=1, taken=2, end=0, opening=" ASSISTANT: ", behi
     return len(tokens), counted, learned if keeps or counted == len(tokens) else []
 
 
-def _counts_from_0(text, tokenize):
-    return _count(text, tokenize, first=0)
+_counts_from_0 = partial(_count, first=0)
 
 
-def _stops_counted_too(text, tokenize):
-    return _count(text, tokenize, behind="</s>")
+def _empty_part_too(text, tokenize):
+    return _count(f"{text}</s>", lambda said: tokenize(said.replace("</s></s>", "</s>")))
 
 
-def _nothing_taken_off(text, tokenize):
-    return _count(text, tokenize, taken=0)
-
-
-def _only_start_taken_off(text, tokenize):
-    return _count(text, tokenize, taken=1)
-
-
-def _no_space_at_the_end(text, tokenize):
-    return _count(text, tokenize, opening=" ASSISTANT:")
-
-
-def _stop_unlearned(text, tokenize):
-    return _count(text, tokenize, end=1)
-
-
-def _labels_stay(text, tokenize):
-    return _count(text, tokenize, keeps=True)
+_stops_counted_too = partial(_count, behind="</s>")
+_nothing_taken_off = partial(_count, taken=0)
+_only_start_taken_off = partial(_count, taken=1)
+_no_space_at_the_end = partial(_count, opening=" ASSISTANT:")
+_stop_unlearned = partial(_count, end=1)
+_labels_stay = partial(_count, keeps=True)
 
 
 def _starts_over(text, tokenize):
@@ -164,12 +152,13 @@ EXERCISE = Exercise(
         "`text` is a chat as `chat_string` writes it, with one or more rounds, every answer ended "
         "by `</s>`. `tokenize` gives the tokens of any text as a list of strings, most tokenizers "
         "with their start token in front, every time.",
-        "Count as the released code does. A part is what stands before an `</s>`. The count begins "
-        "with 1 and grows by the number of tokens of each part, tokenised alone.",
-        "Find the tokens with loss as it does, among the tokens of the whole text. A part begins "
-        "where the count stood before it. From there on, as many tokens carry no loss as the part "
-        "has up to and including ` ASSISTANT: ` (with both spaces), tokenised alone, less 2. The "
-        "others, up to where the count stands behind the part, carry loss.",
+        "Count as the released code does. A part is what stands before an `</s>`; behind the last "
+        "one nothing stands, and that is no part. The count begins with 1 and grows by the number "
+        "of tokens of each part, tokenised alone.",
+        "Find the tokens with loss as it does, among the tokens of the whole text. Let n be the "
+        "number of tokens of a part up to and with ` ASSISTANT: ` (both spaces), tokenised alone, "
+        "less 2. The first n tokens from the old count on carry no loss; the others, up to the new "
+        "count, do.",
         "Gives three values: the number of tokens of the whole text, the count, and the list of "
         "tokens that carry loss. Where the two numbers differ, no token does: an empty list.",
     ),
@@ -193,6 +182,11 @@ EXERCISE = Exercise(
             _counts_from_0,
             "the count begins with 1",
             "the count begins with 0, so all places are one too small",
+        ),
+        Mistake(
+            _empty_part_too,
+            "a part stands before an end token",
+            "the empty text behind the last end token was counted as a part, with its start token",
         ),
         Mistake(
             _stops_counted_too,

@@ -24,6 +24,10 @@ def _last_layer(hidden_states):
     return hidden_states[-1][:, 1:], len(hidden_states) - 1
 
 
+def _last_layer_fewer_blocks(hidden_states):
+    return hidden_states[-1][:, 1:], len(hidden_states) - 2
+
+
 def _from_the_front(hidden_states):
     return hidden_states[2][:, 1:], 2
 
@@ -105,6 +109,12 @@ EXERCISE = Exercise(
             "the layer is the second-last",
             "this is the last block, which CLIP shaped for its own contrast; it is also the "
             "default of the released code, so whoever forgets the flag trains this model",
+        ),
+        Mistake(
+            _last_layer_fewer_blocks,
+            "the layer is the second-last",
+            "this is the last block, which CLIP shaped for its own contrast; the count fits the "
+            "layer before it",
         ),
         Mistake(
             _from_the_front,
