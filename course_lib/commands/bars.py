@@ -12,11 +12,15 @@ _LLAVA = {
     "conversation_over_blind": 0.25,
     "reasoning_over_blind": 0.25,
 }
+# A bar is what a score has to reach: at most .05 of the descriptions may fail.
+_MINIGPT4 = {"descriptions that do not fail": 0.95, "descriptions, things_right": 0.75}
 BARS = {
     ("blip2", "1"): _RETRIEVAL,
     ("blip2", "2"): _BLIP2 | _RETRIEVAL,
     ("llava", "1"): {},
     ("llava", "2"): _LLAVA,
+    ("minigpt4", "1"): {},
+    ("minigpt4", "2"): _MINIGPT4,
 }
 
 
@@ -55,7 +59,18 @@ def _llava_scores(found: dict) -> dict[str, float]:
     return scores
 
 
+def _minigpt4_scores(found: dict) -> dict[str, float]:
+    return {
+        "captions, things_right": found["captions"]["things_right"],
+        "descriptions that do not fail": 1 - found["failures"]["rate"],
+        "descriptions, things_right": found["descriptions"]["things_right"],
+        "made up, of things named": found["made_up"]["chair_i"],
+        "words of a description": found["made_up"]["words"],
+    }
+
+
 _SCORES: dict[str, Callable[[dict], dict[str, float]]] = {
     "blip2": _blip2_scores,
     "llava": _llava_scores,
+    "minigpt4": _minigpt4_scores,
 }

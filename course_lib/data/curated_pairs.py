@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch import nn
 
 from course_lib.curation.curated_set import Pair
 from course_lib.data.chat_templates import GPT, HUMAN, typed_turn
+from course_lib.data.conversation_batch import ReadImages
+from course_lib.data.images import load_image, to_pixel_values
 from course_lib.data.llava_json import Conversation
 
 
@@ -40,3 +44,28 @@ def curated_conversations(
         )
         for pair, index in zip(pairs, drawn, strict=True)
     ]
+
+
+@torch.no_grad()
+def encoded_once(pairs: Sequence[Pair], encoder: nn.Module, batch_size: int = 64) -> ReadImages:
+    """Encodes the picture of each pair once and returns what reads the result by its name.
+
+    Args:
+        pairs: of `curated_set.read_curated`.
+        encoder: frozen, with an `image_size`: an image encoder, or a VPG that is frozen as a whole.
+        batch_size: pictures at a time.
+
+    Returns:
+        From names of images to image_features (images, N, E).
+    """
+    found = []
+    for start in range(0, len(pairs), batch_size):
+        pictures = [load_image(pair.image) for pair in pairs[start : start + batch_size]]
+        found.append(encoder(to_pixel_values(pictures, encoder.image_size)))
+    features = torch.cat(found)
+    rows = {pair.image.name: row for row, pair in enumerate(pairs)}
+
+    def read(names: list[str]) -> dict[str, torch.Tensor]:
+        return {"image_features": features[[rows[name] for name in names]]}
+
+    return read

@@ -44,7 +44,15 @@ def experiment_names() -> list[str]:
     return sorted(path.stem for path in HERE.glob("*.py") if path.stem not in _NO_EXPERIMENTS)
 
 
-_NO_EXPERIMENTS = {"__init__", "runner", "stage2_runs", "llava_runs"}
+_NO_EXPERIMENTS = {
+    "__init__",
+    "runner",
+    "stage2_runs",
+    "llava_runs",
+    "minigpt4_runs",
+    "vpgtrans_runs",
+    "vpgtrans_watch",
+}
 
 
 def find_experiment(name: str) -> Experiment:

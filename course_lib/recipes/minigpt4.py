@@ -5,6 +5,13 @@ model: one linear layer between them is all that ever trains. Stage 1 trains it 
 without any prompt, stage 2 on a few thousand curated descriptions inside a chat. Since the whole
 VPG is frozen, its Q visual tokens can be cached, and a step then costs the language model alone.
 Facts of the paper: arXiv 2304.10592, section 3. Letters: Q visual tokens, H width of the Q-Former.
+
+What decided at `toy`. First the chat: a frozen language model can be asked in its own alone.
+Behind "###Human", which was Vicuna v0's, the toy LLaMA fails at .98 of descriptions of a scene in
+words; in vicuna_v1 none fails. Second whose Q-Former is inherited: one that had spoken through OPT
+leads to .80 of things right (stage 1 of 2,400 steps, stage 2 of 300), one that had spoken through
+T5, as the paper's had, to .63. Little else: 1,000 steps of stage 1 at 2e-3 and 500 of stage 2 gave
+.82, 300 of stage 2 gave .77, and 2,400 with 300 gave .82. Single runs, 100 held-out scenes.
 """
 
 from __future__ import annotations
@@ -45,8 +52,8 @@ STAGE2_TEMPLATE = ChatTemplate(
     stop="###",
     image=("<Img>", "</Img> "),
 )
-# "Img" is no word of the toy world: a language model that is frozen would read it as unknown.
-_TOY_TEMPLATE = replace(STAGE2_TEMPLATE, image=("<picture>", "</picture> "))
+# What the toy LLaMA was tuned to, with the picture where a scene in words stood.
+_TOY_TEMPLATE = chat_template("vicuna_v1")
 
 
 @dataclass(frozen=True)
@@ -83,11 +90,11 @@ def _toy() -> Scale:
     return Scale(
         vision=numbers.vision,
         layer=-2,
-        blip2="blip2-t5",  # the paper's Q-Former had spoken through a FlanT5, too
+        blip2="blip2-opt",
         qformer=numbers.qformer,
         language="llama-chat",
-        stage1=_stage("stage1", steps=600, batch_size=64, learning_rate=2e-3, warmup_steps=20),
-        stage2=_stage("stage2", steps=200, batch_size=12, learning_rate=1e-3, warmup_steps=20),
+        stage1=_stage("stage1", steps=1000, batch_size=64, learning_rate=2e-3, warmup_steps=20),
+        stage2=_stage("stage2", steps=500, batch_size=12, learning_rate=3e-3, warmup_steps=20),
         template=_TOY_TEMPLATE,
         num_scenes=12_000,
         num_curated=400,

@@ -56,3 +56,17 @@ def test_llava_from_nothing(root):
     assert not missed(root, "llava")
     print("core-minutes, both stages:", round(minutes, 1))
     assert minutes <= MINUTES
+
+
+@pytest.mark.timeout(6000)
+def test_minigpt4_from_nothing(root):
+    words = ("train", "minigpt4", "--scale", "toy")
+    _, first = course(root, *words, "--stage", "1", "--out", "pairs")
+    assert not missed(root, "pairs")
+    again = (*words, "--stage", "2", "--init", "pairs")
+    _, curating = course(root, *again, "--out", "trial", "--steps", "1")
+    _, second = course(root, *again, "--out", "curated")
+    assert not missed(root, "curated")
+    minutes = {"stage 1": first, "curating": curating, "stage 2": second - curating}
+    print("core-minutes:", {name: round(spent, 1) for name, spent in minutes.items()})
+    assert first <= MINUTES and minutes["stage 2"] <= 1, minutes

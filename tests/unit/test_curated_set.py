@@ -134,7 +134,7 @@ def test_pairs_become_conversations_of_stage_2(tmp_path):
     assert talks == curated_conversations(pairs * 20, wishes, seed=1)
     assert {talk.turns[0].parts[-1] for talk in talks} == set(wishes)
     tokenizer = tokenizer_of("toy")
-    template = minigpt4.scale("toy").template
+    template = minigpt4.STAGE2_TEMPLATE
     rows, report = encode_conversations(talks[:3], template, ChatTokenizer(tokenizer, 4))
     assert report.conversations == 3 and [row.images for row in rows] == [
         ("a.png",),

@@ -19,7 +19,7 @@ from tests.chat_examples import tokenizer_of
 from tests.tiny_minigpt4 import tiny_vpg
 from tests.tiny_models import language_model
 
-TEMPLATES = (minigpt4.scale("toy").template, minigpt4.STAGE1_TEMPLATE)
+TEMPLATES = (minigpt4.STAGE2_TEMPLATE, minigpt4.STAGE1_TEMPLATE)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from course_lib.backbones.language import LanguageModel
 from course_lib.backbones.tokenizers import unknown_words
 from course_lib.backbones.vision import VisionEncoder
 from course_lib.data.chat_ids import ChatTokenizer
-from course_lib.data.chat_templates import chat_pieces, data_turn, typed_turn
+from course_lib.data.chat_templates import chat_pieces, chat_template, data_turn, typed_turn
 from course_lib.data.prompts import image_token_id
 from course_lib.data.toy import ToyScenes
 from course_lib.data.toy_instructions import caption_batch
@@ -16,6 +16,7 @@ from course_lib.instructions.toy_rules import DETAIL_QUESTIONS
 from course_lib.recipes import minigpt4
 from course_lib.training.stages import apply_stage, frozen_fingerprint, stage_table
 from course_lib.vpg.qformer import QFormer
+from course_lib.zoo.chat import TEMPLATE as OWN_CHAT
 from tests.chat_examples import tokenizer_of, written
 from tests.llama_like import KINDS
 from tests.tiny_minigpt4 import QUERIES, WIDTH, tiny_qformer, tiny_vpg
@@ -83,13 +84,14 @@ def test_ids_and_labels_are_those_of_the_released_code(kind):
         assert chat(chat_pieces(template, turns()[:1], answered=False)).ids == prompt
 
 
-def test_at_toy_every_word_of_the_prompt_is_known():
+def test_at_toy_the_chat_is_the_language_models_own_and_every_word_is_known():
     tokenizer = tokenizer_of("toy")
     for words in (*DETAIL_QUESTIONS, "Continue"):
         asked = [data_turn("human", f"<image> {words}")]
         text = written(chat_pieces(minigpt4.scale("toy").template, asked, answered=False))
-        assert unknown_words(tokenizer, text.replace("<s>", "")) == []
-        assert text.startswith("<s>###Human: <picture><image></picture> ")
+        assert unknown_words(tokenizer, text.replace("<s>", "").replace("<image>", "")) == []
+        assert text.endswith(f" USER: <image>\n{words} ASSISTANT:")
+    assert minigpt4.scale("toy").template == chat_template(OWN_CHAT)
     for name in ("small", "a100"):
         assert minigpt4.scale(name).template is minigpt4.STAGE2_TEMPLATE
 
