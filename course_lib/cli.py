@@ -16,11 +16,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from course_lib.commands.plan import plan, print_plan
 from course_lib.errors import unknown_name_error
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 zoo_app = typer.Typer(no_args_is_help=True, help="Check or build the pretrained toy models.")
 app.add_typer(zoo_app, name="zoo")
+app.command()(plan)
 SCALES = ("toy", "small", "a100")
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
@@ -67,8 +69,11 @@ def train(
     out: Annotated[Path | None, typer.Option(help="run directory")] = None,
     seed: int = 0,
     resume: bool = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="tell what it costs")] = False,
 ) -> None:
     """Train a recipe, or one stage of it."""
+    if dry_run:
+        return print_plan(recipe, scale, stage=stage, variant=language or version, steps=steps)
     from course_lib.commands.runs import RECIPES, train_recipe
 
     _check("recipe", recipe, RECIPES)
@@ -76,7 +81,7 @@ def train(
     if scale != "toy":
         raise ValueError(
             f"Training at {scale!r} needs real data, which comes with a later notebook: "
-            "use --scale toy."
+            "use --scale toy, or --dry-run for what it costs."
         )
     named = {"stage": stage, "language": language, "version": version, "init": init}
     chosen = {name: value for name, value in named.items() if value}
@@ -159,7 +164,8 @@ def experiment(
     else:
         table = Table("variant", "seed", "steps", "measured")
         for row in rows:
-            scores = " ".join(f"{k} {v:.3f}" for k, v in row["scores"].items() if "." not in k)
+            numbers = {k: v for k, v in row["scores"].items() if isinstance(v, int | float)}
+            scores = " ".join(f"{k} {v:.3f}" for k, v in numbers.items() if "." not in k)
             table.add_row(row["arm"], str(row["seed"]), str(row["steps"]), scores)
         Console().print(table)
 

@@ -1,4 +1,4 @@
-"""Draws images/map_01.svg to map_07.svg: the sentence of the course, a notebook's parts lit.
+"""Draws images/map_01.svg to map_10.svg: the sentence of the course, a notebook's parts lit.
 
     python data_scripts/draw_maps.py
 
@@ -61,6 +61,30 @@ MAPS = {
         "fusion": _HERE,
         "words": Lit(USED, ("questions",)),
         "language": Lit(TRAINS),
+        "answer": _HERE,
+        "next_word": _HERE,
+    },
+    "08": {
+        "image": _HERE,
+        "encoder": _ENCODER,
+        "head": Lit(FROZEN, ("Q-Former,", "16 queries")),
+        "tokens": Lit(USED, ("16 visual", "tokens")),
+        "projector": Lit(TRAINS),
+        "fusion": _HERE,
+        "words": Lit(USED, ("wishes",)),
+        "language": Lit(FROZEN),
+        "answer": _HERE,
+        "next_word": _HERE,
+    },
+    "10": {
+        "image": _HERE,
+        "encoder": _ENCODER,
+        "head": Lit(TRAINS, ("Q-Former of", "another model")),
+        "tokens": Lit(USED, ("16 visual", "tokens")),
+        "projector": Lit(TRAINS, ("its projector,", "converted")),
+        "fusion": _HERE,
+        "words": _HERE,
+        "language": Lit(FROZEN, ("new language", "model")),
         "answer": _HERE,
         "next_word": _HERE,
     },

@@ -22,7 +22,7 @@ from course_lib.zoo.load import names, zoo_dir
 from course_lib.zoo.paths import model_dir
 from course_lib.zoo.registry import builders
 
-RECIPES = ("blip2", "llava")
+RECIPES = ("blip2", "flamingo", "llava", "minigpt4", "mplug_owl", "vpgtrans")
 
 
 @dataclass

@@ -31,6 +31,10 @@ NEEDS = {
     "blip2-t5": ("blip2-stage1", "t5"),
     "llava-stage1": ("clip", "llama-chat"),
     "llava": ("llava-stage1",),
+    "minigpt4-stage1": ("blip2-opt", "llama-chat"),
+    "minigpt4": ("minigpt4-stage1",),
+    "vpgtrans-stage1": ("blip2-opt", "opt-large"),
+    "vpgtrans": ("vpgtrans-stage1",),
 }
 POLL_SECONDS = 2.0
 

@@ -52,6 +52,11 @@ ZOO_RUNS = {
         "BLIP-2 after stage 2: that Q-Former and a linear layer into the zoo's T5.",
         {"stage": "2", "language": "t5", "init": "blip2-stage1"},
     ),
+    "flamingo": ZooRun(
+        "flamingo",
+        "Flamingo: a resampler and gated layers into the zoo's LLaMA, on interleaved documents.",
+        {"stage": "1"},
+    ),
     "llava-stage1": ZooRun(
         "llava",
         "LLaVA's two-layer projector after stage 1, from the zoo's CLIP to its LLaMA.",
@@ -61,6 +66,37 @@ ZOO_RUNS = {
         "llava",
         "LLaVA after stage 2: that projector and the LLaMA, tuned on instructions.",
         {"stage": "2", "init": "llava-stage1"},
+    ),
+    "minigpt4-stage1": ZooRun(
+        "minigpt4",
+        "MiniGPT-4's linear layer after stage 1: noisy pairs, without a prompt.",
+        {"stage": "1"},
+    ),
+    "minigpt4": ZooRun(
+        "minigpt4",
+        "MiniGPT-4's linear layer after stage 2: a few hundred curated descriptions.",
+        {"stage": "2", "init": "minigpt4-stage1"},
+    ),
+    "mplug_owl-stage1": ZooRun(
+        "mplug_owl",
+        "mPLUG-Owl after stage 1: the zoo's CLIP, trained on, and an abstractor into its LLaMA.",
+        {"stage": "1"},
+    ),
+    "mplug_owl": ZooRun(
+        "mplug_owl",
+        "mPLUG-Owl after stage 2: the LoRA of that LLaMA, tuned on text and images together.",
+        {"stage": "2", "init": "mplug_owl-stage1"},
+    ),
+    "vpgtrans-stage1": ZooRun(
+        "vpgtrans",
+        "VPGTrans after stage 1: the projector of BLIP-2 on OPT, converted and warmed up for a "
+        "larger OPT.",
+        {"stage": "1", "language": "opt-large", "init": "blip2-opt"},
+    ),
+    "vpgtrans": ZooRun(
+        "vpgtrans",
+        "VPGTrans after stage 2: that projector and the inherited Q-Former, tuned together.",
+        {"stage": "2", "language": "opt-large", "init": "vpgtrans-stage1"},
     ),
 }
 

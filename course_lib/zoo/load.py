@@ -11,6 +11,7 @@ from course_lib.backbones.language import LanguageModel, load_language
 from course_lib.backbones.vision import VisionEncoder, load_vision
 from course_lib.errors import unknown_name_error
 from course_lib.zoo.paths import MODELS, model_dir
+from course_lib.zoo.registry import builders
 
 
 def names() -> list[str]:
@@ -22,9 +23,14 @@ def zoo_dir(name: str) -> Path:
     """Returns the directory of a zoo model.
 
     Raises:
-        ValueError: for a name that the zoo does not hold, with the nearest one.
+        ValueError: for a name that the zoo does not hold, with the nearest one, or with the command
+            that makes it.
     """
     if name not in names():
+        if name in builders():
+            raise ValueError(
+                f"The zoo model {name!r} is not here: make it with `course zoo build {name}`."
+            )
         raise unknown_name_error("zoo model", name, names())
     return model_dir(name)
 

@@ -109,6 +109,21 @@ def _lm_stage(steps: int, rate: float, warmup: int, last_rate: float = 0.0) -> S
 
 
 def _opt() -> ZooEntry:
+    from course_lib.zoo import lm
+
+    summary = "A decoder-only language model (OPT) that reads a scene in words."
+    return _opt_of("opt", summary, lm.build_opt)
+
+
+def _opt_large() -> ZooEntry:
+    from course_lib.zoo import lm
+
+    summary = "An OPT of four times the parameters, which reads what the small one does."
+    return _opt_of("opt-large", summary, lambda: lm.build_opt(width=224, layers=6))
+
+
+def _opt_of(name: str, summary: str, build: Callable[[], nn.Module]) -> ZooEntry:
+    """Returns an OPT of either size: the same rounds, tokenizer and gate."""
     from course_lib.world.documents import Mix
     from course_lib.zoo import lm, reading
 
@@ -118,13 +133,14 @@ def _opt() -> ZooEntry:
     drill = reading.Reading(Mix(), drill=1.0, first_level=0, offsets=0.0)
     everything = reading.Reading(Mix(), first_things=3, drill=0.33)
     return _language(
-        "opt",
-        "A decoder-only language model (OPT) that reads a scene in words.",
-        lambda: lm.CausalPretraining(lm.build_opt()),
+        name,
+        summary,
+        lambda: lm.CausalPretraining(build()),
         (_lm_stage(4000, 1e-3, 200), captions_first, batch),
         (_lm_stage(2400, 8e-4, 100, 5e-5), look_ups, batch),
         (_lm_stage(750, 1e-3, 50, 1e-3), drill, batch),
         (_lm_stage(1600, 8e-4, 50, 2e-5), everything, batch),
+        family="opt",
     )
 
 
@@ -195,4 +211,11 @@ def _llama_chat() -> ZooEntry:
 
 def builders() -> dict[str, Callable[[], ZooEntry]]:
     """Returns the backbones of the zoo, by name, in the order in which they are made."""
-    return {"clip": _clip, "opt": _opt, "t5": _t5, "llama": _llama, "llama-chat": _llama_chat}
+    return {
+        "clip": _clip,
+        "opt": _opt,
+        "opt-large": _opt_large,
+        "t5": _t5,
+        "llama": _llama,
+        "llama-chat": _llama_chat,
+    }
