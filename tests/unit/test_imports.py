@@ -42,7 +42,20 @@ FORBIDDEN = {
     # A notebook opens runs with `commands` and hands them to `teach`: neither needs the other.
     "teach": {f"course_lib.{name}" for name in ("cli", "commands", "devtools", "zoo")},
     "commands": {"course_lib.cli", "course_lib.teach", "ipywidgets", "matplotlib"},
+    # Numbers alone: the console script prints them, the widget of `teach` shows them.
+    "planner": {f"course_lib.{name}" for name in ("cli", "commands", "teach", "devtools", "data")},
     "world": {"torch", "transformers", "accelerate"},
+    # What is fetched means nothing to `downloads`, and `corpora` needs no model.
+    "downloads": {
+        "torch",
+        "transformers",
+        "datasets",
+        "course_lib.corpora",
+        *(_ALL_BUT_WORLD - {"course_lib.training", "course_lib.devtools"}),
+        "course_lib.training.loop",
+        "course_lib.training.stages",
+    },
+    "corpora": {f"course_lib.{name}" for name in ("vlm", "recipes", "zoo", "teach", "commands")},
     "instructions": {"torch", "transformers", "accelerate", *_ALL_BUT_WORLD},
     "evaluation.captions": {"torch", "transformers"},
 }
