@@ -64,6 +64,7 @@ def train(
     language: Annotated[str, typer.Option(help="BLIP-2's frozen language model: opt or t5")] = "",
     version: Annotated[str, typer.Option(help="of LLaVA: v1 or v1.5")] = "",
     init: Annotated[str, typer.Option(help="stage-1 run for stage 2; 'none' for random")] = "",
+    curated: Annotated[str, typer.Option(help="MiniGPT-4's own set: its folder")] = "",
     steps: Annotated[int | None, typer.Option(help="other number of steps")] = None,
     scenes: Annotated[int | None, typer.Option(help="other number of training scenes")] = None,
     out: Annotated[Path | None, typer.Option(help="run directory")] = None,
@@ -84,7 +85,7 @@ def train(
             "use --scale toy, or --dry-run for what it costs."
         )
     named = {"stage": stage, "language": language, "version": version, "init": init}
-    chosen = {name: value for name, value in named.items() if value}
+    chosen = {name: value for name, value in (named | {"curated": curated}).items() if value}
     numbers = {"steps": steps, "scenes": scenes, "seed": seed, "resume": resume}
     for target, rows in train_recipe(recipe, out, chosen, **numbers):
         last = rows[-1]

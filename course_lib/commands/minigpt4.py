@@ -37,7 +37,7 @@ from course_lib.vlm import VLM
 from course_lib.zoo.load import zoo_language
 
 STAGES = ("1", "2")
-OPTIONS = ("stage", "init")
+OPTIONS = ("stage", "init", "curated")
 OTHER_SCENES = 700  # stage 2 shows other pictures than stage 1: their seed is so much higher
 
 
@@ -67,8 +67,7 @@ def open_run(run: str | Path) -> Opened:
     """
     path, config = toy_config(run, minigpt4.NAME)
     opened = build_toy(config)
-    load_run(path, opened.model, minigpt4.NAME)
-    opened.model.eval()
+    load_run(path, opened.model.eval(), minigpt4.NAME)
     return opened
 
 
@@ -185,6 +184,7 @@ def train_runs(
     *,
     stage: str = "",
     init: str = "",
+    curated: str = "",
     resume: bool = False,
     **options: int | None,
 ) -> list[tuple[Path, list[dict]]]:
@@ -195,12 +195,18 @@ def train_runs(
             names in `runs`.
         stage: "1", "2" or "" for both.
         init: stage 1 of stage 2; "" takes the one in `runs` or else the zoo's, "none" none.
+        curated: folder of a curated set for stage 2, see `curated_set`; "" makes one from scenes.
         resume: goes on; a stage that was not begun begins.
         options: of `train_stage`.
 
     Returns:
         (run directory, rows of metrics), one a stage.
+
+    Raises:
+        ValueError: for a curated set and a stage that does not read it.
     """
+    if curated and stage == "1":
+        raise ValueError(f"Stage 1 reads pairs, not the curated set {curated}: leave --stage out.")
     second = out or Path("runs") / "minigpt4-toy-stage2"
     first = Path("runs") / "minigpt4-toy-stage1"
     if out is not None:
@@ -211,9 +217,9 @@ def train_runs(
         done.append((first, train_stage("1", first, resume=going, **options)))
     if stage != "1":
         start = init or (str(first) if has_run(first) else "minigpt4-stage1")
-        going, inherited = resume and has_run(second), None if start == "none" else start
-        rows = train_stage(stage or "2", second, init=inherited, resume=going, **options)
-        done.append((second, rows))
+        how = {"curated": Curated(folder=curated), "resume": resume and has_run(second), **options}
+        how["init"] = None if start == "none" else start
+        done.append((second, train_stage(stage or "2", second, **how)))
     return done
 
 
@@ -237,8 +243,8 @@ def evaluate(run: str, *, seed: int = 0, n: int = 200, split: str = "test") -> d
     prompt = opened.asker.chat(chat_pieces(minigpt4.STAGE1_TEMPLATE, pair, answered=False)).ids
     answerer = ChatAnswerer(opened.model, opened.tokenizer, data, opened.asker)
     captions = answerer.captions(list(range(n)), prompt)
-    found = {key: opened.config.get(key) for key in ("recipe", "scale")}
-    found |= {"stage": opened.config["stage_number"], "split": split, "seed": seed, "n": n}
+    found = {"recipe": minigpt4.NAME, "scale": "toy", "stage": opened.config["stage_number"]}
+    found |= {"split": split, "seed": seed, "n": n}
     found["captions"] = caption_scores(captions, data.scenes)
     said = described(opened.model, opened.asker, data, n)
     return found | description_scores(said, data.scenes)

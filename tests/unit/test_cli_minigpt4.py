@@ -93,6 +93,11 @@ def test_stage_2_reads_a_folder_in_the_released_layout_also_without_stage_1(here
     (folder / "image" / "13.png").unlink()
     chosen = {"curated": Curated(folder=str(folder)), "steps": 1, "progress": False}
     rows = minigpt4.train_stage("2", here / "folder", **chosen)
+    by_name = {"stage": "2", "init": "none", "curated": str(folder), "steps": 1}
+    minigpt4.train_runs(here / "named", **by_name, progress=False)
+    assert runs.open_run("named").config["curated"]["folder"] == str(folder)
+    with pytest.raises(ValueError, match="Stage 1 reads pairs"):
+        minigpt4.train_runs(here / "first", stage="1", curated=str(folder))
     assert rows[-1]["step"] == 1
     assert "left out: annotation 14 names image 13" in capsys.readouterr().err
     assert runs.open_run("folder").config["curated"]["folder"] == str(folder)
