@@ -4,11 +4,19 @@ A row names a proof that is run: a parity test against a module that nobody here
 whose stored line says so and which the strict pass over the notebooks runs again.
 """
 
-from course_lib.devtools import correspondence_blip2, correspondence_llava
+from course_lib.devtools import (
+    correspondence_blip2,
+    correspondence_llava,
+    correspondence_minigpt4,
+)
 from course_lib.devtools.correspondence_row import Row
 from course_lib.devtools.environment import find_notebooks
 
-_CHAPTERS = {"04": correspondence_blip2.ROWS, "07": correspondence_llava.ROWS}
+_CHAPTERS = {
+    "04": correspondence_blip2.ROWS,
+    "07": correspondence_llava.ROWS,
+    "08": correspondence_minigpt4.ROWS,
+}
 
 
 def rows_now() -> tuple[Row, ...]:
