@@ -1,0 +1,133 @@
+"""Symbol binding: words without a meaning get one from the images of a single document.
+
+Each episode takes two symbols for two kinds of thing. Shots show an image and its symbol, the query
+shows a new image and asks for its symbol: who cannot use the shots' images is right half of the
+time. The task is what remains of few-shot learning when nothing but the shots can help.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from course_lib.data.interleaved import Chunk
+from course_lib.world.scene import Scene
+from course_lib.world.vocabulary import symbols
+
+ASKS = "this is a"
+RowsByKind = Mapping[str, Sequence[int]]
+
+
+def trained_symbols() -> tuple[str, ...]:
+    """Returns the three quarters of the reserved words that training binds."""
+    return tuple(word for number, word in enumerate(symbols()) if number % 4)
+
+
+def unused_symbols() -> tuple[str, ...]:
+    """Returns the quarter that no training of Flamingo binds, for evaluation."""
+    return symbols()[::4]
+
+
+def rows_by_kind(scenes: Sequence[Scene]) -> dict[str, list[int]]:
+    """Returns for each kind the scenes that show one thing, and that of this kind."""
+    rows = defaultdict(list)
+    for row, scene in enumerate(scenes):
+        if len(scene.things) == 1:
+            rows[scene.things[0].kind].append(row)
+    return dict(rows)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Shots and a query.
+
+    Args:
+        words: the two symbols.
+        sides: for each shot, and last for the query, which of the two it is (0 or 1).
+        rows: as many scenes.
+    """
+
+    words: tuple[str, str]
+    sides: tuple[int, ...]
+    rows: tuple[int, ...]
+
+    @property
+    def answer(self) -> str:
+        """The query's symbol."""
+        return self.words[self.sides[-1]]
+
+    @property
+    def other(self) -> str:
+        """The symbol that is wrong."""
+        return self.words[1 - self.sides[-1]]
+
+    def shuffled(self, rng: np.random.Generator) -> Episode:
+        """Returns the episode with its shots' images in another order; symbols and query stay."""
+        order = rng.permutation(len(self.rows) - 1)
+        return replace(self, rows=(*(self.rows[place] for place in order), self.rows[-1]))
+
+    def training_chunks(self) -> list[Chunk]:
+        """Returns a document with loss on each symbol from its second showing on.
+
+        What a symbol means cannot be known before it has been shown.
+        """
+        return [
+            Chunk(ASKS, self.words[side], (str(row),), side in self.sides[:number])
+            for number, (side, row) in enumerate(zip(self.sides, self.rows, strict=True))
+        ]
+
+    def prompt_chunks(self) -> list[Chunk]:
+        """Returns the document up to where the query's symbol is to be said."""
+        *shots, query = self.training_chunks()
+        return [*shots, replace(query, said="")]
+
+
+def draw_episode(
+    rng: np.random.Generator,
+    rows: RowsByKind,
+    words: Sequence[str],
+    shots: int,
+    balanced: bool = True,
+) -> Episode:
+    """Draws an episode; no image comes twice where a kind has enough of them.
+
+    Args:
+        rng: source of randomness.
+        rows: scenes of each kind, see `rows_by_kind`.
+        words: symbols to choose from.
+        shots: how many, both kinds among them.
+        balanced: as many of one kind as of the other (one more where `shots` is odd); False draws
+            each by itself, since in training the last of a balanced row could be told by counting.
+
+    Raises:
+        ValueError: for fewer than two shots, or fewer than two kinds with two images.
+    """
+    kinds = [kind for kind in sorted(rows) if len(rows[kind]) > 1]
+    if shots < 2 or len(kinds) < 2:
+        raise ValueError(
+            f"An episode of {shots} shots was asked for, from {len(kinds)} kinds with two images "
+            "or more: it shows two kinds at least once each, and a new image of one of them."
+        )
+    sides = [0, 1] + [int(rng.integers(2)) for _ in range(shots - 2)]
+    if balanced:
+        sides = [number % 2 for number in range(shots)]
+    rng.shuffle(sides)
+    sides.append(int(rng.integers(2)))
+    chosen = [str(kind) for kind in rng.choice(kinds, size=2, replace=False)]
+    drawn = [_images(rng, rows[kind], sides.count(side)) for side, kind in enumerate(chosen)]
+    query = drawn[sides[-1]].pop()
+    shown = [*(drawn[side].pop() for side in sides[:-1]), query]
+    first, second = (str(word) for word in rng.choice(words, size=2, replace=False))
+    return Episode((first, second), tuple(sides), tuple(shown))
+
+
+def _images(rng: np.random.Generator, rows: Sequence[int], count: int) -> list[int]:
+    """Draws scenes, the last of them different from all others."""
+    order = [int(row) for row in rng.permutation(rows)]
+    last, rest = order[0], order[1:]
+    shown = rest[: count - 1]
+    shown += [int(row) for row in rng.choice(rest, size=max(count - 1 - len(shown), 0))]
+    return [*shown, last]
