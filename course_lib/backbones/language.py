@@ -190,10 +190,11 @@ class LanguageModel(nn.Module):
         limit = self.max_positions
         if not self._too_long(inputs_embeds.shape[1]):
             return
-        length = int(attention_mask.sum(dim=1).max())
+        lengths = attention_mask.sum(dim=1)
+        row, length = int(lengths.argmax()), int(lengths.max())
         if self._too_long(length):
             raise ValueError(
-                f"The text has {length} positions (words and visual tokens), the language model "
+                f"Row {row} has {length} positions (words and visual tokens), the language model "
                 f"takes at most {limit}: shorten the prompt, or show fewer images."
             )
 

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from course_lib.lora import LoRALinear
+
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _MAKERS = ("torch.nn.modules.", "transformers.models.", "transformers.activations")
 
@@ -37,20 +39,26 @@ def untouched(model: nn.Module, parts: Collection[str]) -> bool:
 
     It does not with hooks (gated layers, attention maps), with parts of another make (adapters,
     quantised weights), with a forward method put over the one of its class, or where activations
-    are computed anew to save memory.
+    are computed anew to save memory. Our own LoRA is a linear layer to whoever calls it, so the
+    short ways, which call every linear layer, take it along, its dropout included.
 
     Args:
         model: the model.
-        parts: names of the classes that it may be made of.
+        parts: names of the classes that it may be made of, or to have a LoRA on.
     """
+    loras = [part for part in model.modules() if type(part) is LoRALinear]
+    own = {id(part) for lora in loras for part in (lora, lora.lora_dropout)}
     return all(
-        type(part).__name__ in parts
-        and type(part).__module__.startswith(_MAKERS)
+        (id(part) in own or _is_made_of(part, parts))
         and not any(getattr(part, hooks) for hooks in _HOOKS)
         and "forward" not in vars(part)
         and not getattr(part, "gradient_checkpointing", False)
         for part in model.modules()
     )
+
+
+def _is_made_of(part: nn.Module, parts: Collection[str]) -> bool:
+    return type(part).__name__ in parts and type(part).__module__.startswith(_MAKERS)
 
 
 class PreallocatedStepper:

@@ -14,16 +14,14 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import send_to_device
 from torch import nn
 
+from course_lib.training.accumulation import backward, countable
 from course_lib.training.order import seed_everything
 from course_lib.training.progress import progress_bar
 from course_lib.training.run import Run
 from course_lib.training.stages import Stage, apply_stage
 from course_lib.training.throughput import Throughput
-
-_RESERVED = {"step", "loss", "learning_rate", "grad_norm", "speed", "eval"}
 
 
 def train(
@@ -48,7 +46,8 @@ def train(
     Args:
         model: gives a scalar loss, or (loss, {part: scalar}), when called with a batch.
         stage: what trains and how.
-        batches: the batch of a 0-based step, always the same; rank r of W asks for step * W + r.
+        batches: the batch of a 0-based step, or its `MicroBatches`, always the same; rank r of W
+            asks for step * W + r.
         run_dir: where the run is kept; None keeps nothing.
         seed: of everything random here; the model's initialisation is the caller's.
         config: what else identifies the run (recipe, scale, frozen parents), JSON-able.
@@ -149,17 +148,14 @@ class _Trainer:
         with self.meter.waiting():
             seed_everything(self.seed, step, rank, 0)
             batch = self.batches(step * world + rank)
-        self.meter.add(batch)
+        self.meter.add(countable(batch))
         with self.meter.computing():
             seed_everything(self.seed, step, rank, 1)
             learning_rate = self.stage.learning_rate_at(step)
             for group in self.stepper.param_groups:
                 group["lr"] = learning_rate
-            if self.accelerator.device.type != "cpu":
-                batch = send_to_device(batch, self.accelerator.device)
-            loss, parts = _loss(self.prepared(batch), self.stage)
-            self.accelerator.backward(loss)
-            values = {"loss": loss, **parts, "learning_rate": learning_rate}
+            values = backward(self.prepared, batch, self.stage, self.accelerator)
+            values["learning_rate"] = learning_rate
             if self.stage.grad_clip is not None:
                 clip = self.accelerator.clip_grad_norm_
                 values["grad_norm"] = clip(self.trained, self.stage.grad_clip)
@@ -199,24 +195,6 @@ def optimizer_groups(model: nn.Module, weight_decay: float) -> list[dict]:
         {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
-
-
-def _loss(output: Any, stage: Stage) -> tuple[torch.Tensor, dict]:
-    loss, parts = output if isinstance(output, tuple) else (output, {})
-    if not isinstance(loss, torch.Tensor) or loss.ndim:
-        shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
-        raise ValueError(
-            f"model(batch) has to give a scalar loss, or (loss, parts): it gave {shape}."
-        )
-    if not loss.requires_grad:
-        raise ValueError(
-            f"The loss depends on nothing that stage {stage.name!r} trains ({stage.trainable}): "
-            "check the list, or whether the batch uses those modules at all."
-        )
-    clash = _RESERVED & parts.keys()
-    if clash:
-        raise ValueError(f"The loss parts {sorted(clash)} use names of the loop: rename them.")
-    return loss, parts
 
 
 def _numbers(values: Mapping[str, Any], done: int, accelerator: Accelerator) -> dict[str, float]:
