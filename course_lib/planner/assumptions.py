@@ -1,0 +1,28 @@
+"""Everything that is assumed and not computed stands here, each number once, with its reason.
+
+The papers' own hours, beside ours, are in `papers`: they are what the first two numbers were chosen
+by, so the table shows how far one number for all of them carries, and is no test of a prediction.
+"""
+
+# Share of the peak that a run reaches, recomputed activations counted as work. The runs of the
+# table lie between .28 and .48, those left out of which a paper tells an upper bound alone.
+EFFICIENCY = 0.40
+
+# Images that a GPU's share of the machine reads, decodes and augments in a second. Arithmetic would
+# let BLIP-2's first stage read over 150; no run of the table reads more than 68.
+IMAGES_PER_GPU_SECOND = 65.0
+
+# Share of a GPU's memory that a plan fills; the rest goes to CUDA itself and to gaps.
+USABLE_MEMORY = 0.90
+
+# Bytes of a number: frozen weights and activations are bfloat16, what trains is float32 and has a
+# bfloat16 copy while autocast runs; AdamW keeps two float32 numbers for each.
+HALF, FULL, ADAM = 2, 4, 8
+
+# Numbers kept for the backward pass, for each number that a weight gives (and, where it trains,
+# takes): norms, attention and activations keep theirs, too. Measured on the toy models, in a test.
+KEPT_OF_OUTPUT, KEPT_OF_INPUT = 1.6, 0.5
+
+# Bytes of one logit: bfloat16, its float32 copy, and the gradient; and of what a LoRA keeps of each
+# number that it takes, a float32 copy and the same after dropout.
+LOGIT, LORA_INPUT = 10, 8
