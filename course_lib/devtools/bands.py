@@ -52,7 +52,8 @@ def variant(
     """
     places = {}
     for index, cell in enumerate(notebook.cells):
-        places.update({tag: index for tag in TAGS if tag in cell.metadata.get("tags", [])})
+        for tag in set(TAGS).intersection(cell.metadata.get("tags", [])):
+            places.setdefault(tag, index)  # of several training cells the first has the line
     missing = [tag for tag in TAGS if tag not in places]
     if missing:
         raise ValueError(

@@ -71,9 +71,7 @@ def test_a_scene_in_words_opens_the_first_question_alone():
 def test_every_word_is_one_that_the_toy_models_know():
     tokenizer, draw, texts = build_tokenizer("llama"), rng(), []
     for index in range(80):
-        texts += [
-            f"{t.question} {t.answer}" for t in text_turns(draw, SCENES[index], (1,) * 5, (1,) * 3)
-        ]
+        texts += [f"{t.question} {t.answer}" for t in text_turns(draw, SCENES, (1,) * 5, (1,) * 3)]
         for kind in TASKS:
             turn = text_task(kind, draw, held_out=bool(index % 2))
             texts.append(f"{turn.question} {turn.answer}")
