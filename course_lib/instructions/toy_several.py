@@ -118,7 +118,8 @@ def _at(thing: Thing, place: str) -> Thing:
 def told(parts: Sequence[str], scenes: Sequence[Scene], rng: np.random.Generator) -> str:
     """Returns a prompt with scenes in words, each in a form of its own, where pictures would be."""
     words = [scene_in_words(scene, rng) for scene in scenes]
-    return "".join(part + said for part, said in zip(parts, words, strict=False)) + parts[-1]
+    pairs = [f"{part} {said}" for part, said in zip(parts, words, strict=False)]
+    return " ".join(" ".join([*pairs, parts[-1]]).split())
 
 
 def compared_in_words(scenes: Sequence[Scene], rng: np.random.Generator) -> Turn | None:
