@@ -146,9 +146,8 @@ EXERCISE = Exercise(
         "`prompt` are ids up to where an answer begins, places of the image included; all rows of "
         "the batch share it. `answers` are the ids of the descriptions, `end` those of what ends "
         "every one of them (`###`): one token or more.",
-        "Gives two lists of rows: ids and labels, equally long. A label is the id at its own place "
-        "where the model has to say it, on the answer and on all of its end, and -100 elsewhere. "
-        "Nobody has shifted anything yet.",
+        "Gives two lists of rows: ids and labels, equally long. On the answer and on all of its "
+        "end label i is id i, everywhere else it is -100. Nothing is shifted yet.",
         "An answer that with its end has more than `most` tokens is left out: half a description "
         "teaches to break off. Where none is left, both lists are empty.",
         "Rows are filled up on the right to the longest row that is left: the ids with `pad`, the "

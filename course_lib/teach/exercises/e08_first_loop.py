@@ -131,6 +131,8 @@ def _cases() -> list[Case]:
         "a red star",
         "red red red",
         "a very very red star",
+        "very red very red",
+        "no no no yes yes yes yes",
         "a red star a red star",
         "a star is red a star is red too",
         "at top at top at top of it",
@@ -154,8 +156,8 @@ EXERCISE = Exercise(
         "longer one at least 2 times. (People do say *very, very*.)",
         "Gives how many times in a row the stretch is said, and the stretch as a list of words; "
         "`(0, [])` where nothing loops.",
-        "Of several loops the shortest stretch counts, of equally short ones the one that begins "
-        "first, and all its times in a row.",
+        "Of several loops take the one with the shortest stretch; of equally short ones the one "
+        "that begins first; and count all its times in a row.",
         "The same words in two places with others between them are no loop.",
     ),
     hints=(

@@ -137,6 +137,9 @@ def _cases() -> list[Case]:
         case("no line break behind a whole last line", no, seven, three),
         case("a broken line in the middle", seven, cut, three, ""),
         case("one image is decided twice", seven, line("7", "edit", caption="a star."), ""),
+        case("rejected, then accepted", seven, no, line("30", "accept"), ""),
+        case("an image that nobody proposed is rejected", seven, line("8", "reject"), ""),
+        case("the last line is cut behind a brace", seven, '{"more": {}'),
         case("an image that nobody proposed", seven, line("8", "accept"), ""),
         case("a broken last line, a line break behind it", seven, cut, ""),
     ]

@@ -101,6 +101,7 @@ def _cases() -> list[Case]:
         Case("a wish, 3 queries", (chat, "what is red?", tokens_of, 3)),
         Case("the image behind the wish", (behind, "what is red?", tokens_of, 2)),
         Case("somebody types <ImageHere>", (chat, "why <ImageHere>?", tokens_of, 2)),
+        Case("a template with {x}", (chat + "{x}", "describe it.", tokens_of, 2)),
         Case("typed, the image behind it", (behind, "why <ImageHere>?", tokens_of, 2)),
     ]
 

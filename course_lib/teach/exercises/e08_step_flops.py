@@ -138,8 +138,8 @@ EXERCISE = Exercise(
         "that train, all others are frozen.",
         "Count for each parameter and each token: 2 operations forward (multiply, add). Backward 2 "
         "more where the gradient passes through a part, and 2 more for the gradient of a part's "
-        "own parameters, if it trains. The gradient starts at the end and goes back to the first "
-        "part that trains, through which it is counted as passing, too.",
+        "own parameters, if it trains. The gradient runs from the last part back to the first part "
+        "that trains, and that part counts as passed through.",
         "What the first `cached` parts give was computed before and kept: they cost nothing. That "
         "cannot be if one of them trains: raise a `ValueError`.",
         "Gives one whole number for each part, in order. Where nothing trains, nothing goes back.",
