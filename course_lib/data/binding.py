@@ -1,8 +1,8 @@
 """Symbol binding: words without a meaning get one from the images of a single document.
 
-Each episode takes two symbols for two kinds of thing. Shots show an image and its symbol, the query
-shows a new image and asks for its symbol: who cannot use the shots' images is right half of the
-time. The task is what remains of few-shot learning when nothing but the shots can help.
+Each episode takes symbols for kinds of thing, two of each in evaluation. Shots show an image and
+its symbol, the query shows a new image and asks for its symbol: who cannot use the shots' images is
+right half of the time. It is what remains of few-shot learning when nothing but the shots can help.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Episode:
     """Shots and a query.
 
     Args:
-        words: the two symbols.
-        sides: for each shot, and last for the query, which of the two it is (0 or 1).
+        words: the symbols.
+        sides: for each shot, and last for the query, which of them it is, from 0.
         rows: as many scenes.
     """
 
-    words: tuple[str, str]
+    words: tuple[str, ...]
     sides: tuple[int, ...]
     rows: tuple[int, ...]
 
@@ -58,11 +58,6 @@ class Episode:
     def answer(self) -> str:
         """The query's symbol."""
         return self.words[self.sides[-1]]
-
-    @property
-    def other(self) -> str:
-        """The symbol that is wrong."""
-        return self.words[1 - self.sides[-1]]
 
     def shuffled(self, rng: np.random.Generator) -> Episode:
         """Returns the episode with its shots' images in another order; symbols and query stay."""
@@ -90,6 +85,7 @@ def draw_episode(
     rows: RowsByKind,
     words: Sequence[str],
     shots: int,
+    kinds: int = 2,
     balanced: bool = True,
 ) -> Episode:
     """Draws an episode; no image comes twice where a kind has enough of them.
@@ -98,30 +94,33 @@ def draw_episode(
         rng: source of randomness.
         rows: scenes of each kind, see `rows_by_kind`.
         words: symbols to choose from.
-        shots: how many, both kinds among them.
-        balanced: as many of one kind as of the other (one more where `shots` is odd); False draws
-            each by itself, since in training the last of a balanced row could be told by counting.
+        shots: how many, every kind among them.
+        kinds: how many kinds of thing have a symbol.
+        balanced: as many of one kind as of the others, as far as `shots` allows; False draws each
+            by itself, since in training the last of a balanced row could be told by counting.
 
     Raises:
-        ValueError: for fewer than two shots, or fewer than two kinds with two images.
+        ValueError: for fewer shots than kinds, or fewer kinds with two images than that.
     """
-    kinds = [kind for kind in sorted(rows) if len(rows[kind]) > 1]
-    if shots < 2 or len(kinds) < 2:
+    known = [kind for kind in sorted(rows) if len(rows[kind]) > 1]
+    if not 2 <= kinds <= min(shots, len(known)):
         raise ValueError(
-            f"An episode of {shots} shots was asked for, from {len(kinds)} kinds with two images "
-            "or more: it shows two kinds at least once each, and a new image of one of them."
+            f"An episode of {kinds} kinds in {shots} shots was asked for, from {len(known)} kinds "
+            "with two images or more: it shows at least two kinds, each at least once, and a new "
+            "image of one of them."
         )
-    sides = [0, 1] + [int(rng.integers(2)) for _ in range(shots - 2)]
-    if balanced:
-        sides = [number % 2 for number in range(shots)]
+    sides = [
+        number % kinds if balanced or number < kinds else int(rng.integers(kinds))
+        for number in range(shots)
+    ]
     rng.shuffle(sides)
-    sides.append(int(rng.integers(2)))
-    chosen = [str(kind) for kind in rng.choice(kinds, size=2, replace=False)]
+    sides.append(int(rng.integers(kinds)))
+    chosen = [str(kind) for kind in rng.choice(known, size=kinds, replace=False)]
     drawn = [_images(rng, rows[kind], sides.count(side)) for side, kind in enumerate(chosen)]
     query = drawn[sides[-1]].pop()
     shown = [*(drawn[side].pop() for side in sides[:-1]), query]
-    first, second = (str(word) for word in rng.choice(words, size=2, replace=False))
-    return Episode((first, second), tuple(sides), tuple(shown))
+    meant = tuple(str(word) for word in rng.choice(words, size=kinds, replace=False))
+    return Episode(meant, tuple(sides), tuple(shown))
 
 
 def _images(rng: np.random.Generator, rows: Sequence[int], count: int) -> list[int]:

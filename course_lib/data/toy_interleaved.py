@@ -35,12 +35,14 @@ class Interleaved:
             image and its alt text.
         questions: asked of each image.
         most_shots: of a document with symbols; the paper trains on 5 images at most, and shows 32.
+        most_kinds: of things with a symbol in one document; evaluation has two.
     """
 
     mix: tuple[float, float, float] = (0.2, 0.4, 0.4)
     most_images: int = 3
     questions: int = 2
     most_shots: int = 8
+    most_kinds: int = 4
 
 
 PAIRS_ALONE = Interleaved(mix=(0.4, 0.6, 0.0), most_images=1)
@@ -103,9 +105,10 @@ class ToyDocuments:
 
     def symbols(self, rng: np.random.Generator) -> list[Chunk]:
         """Draws an episode of symbol binding."""
-        shots = int(rng.integers(2, self.reading.most_shots + 1))
-        episode = draw_episode(rng, self.rows, self.words, shots, balanced=False)
-        return episode.training_chunks()
+        most_shots = self.reading.most_shots
+        kinds = int(rng.integers(2, min(self.reading.most_kinds, most_shots) + 1))
+        shots = int(rng.integers(kinds, most_shots + 1))
+        return draw_episode(rng, self.rows, self.words, shots, kinds, False).training_chunks()
 
     def _images(self, rng: np.random.Generator) -> range:
         return range(int(rng.integers(1, self.reading.most_images + 1)))

@@ -93,18 +93,26 @@ def test_an_episode_shows_two_kinds_and_asks_for_a_new_image(data, balanced):
     first = []
     for number in range(200):
         shots = 2 + number % 7
-        episode = draw_episode(rng, rows, symbols(), shots, balanced)
+        episode = draw_episode(rng, rows, symbols(), shots, balanced=balanced)
         shown = list(zip(episode.sides, episode.rows, strict=True))
         kinds = {side: data.scenes[row].things[0].kind for side, row in shown}
         for side, row in shown:
             assert [thing.kind for thing in data.scenes[row].things] == [kinds[side]]
         assert len(set(kinds.values())) == 2 and len(episode.sides) == shots + 1
         assert episode.rows[-1] not in episode.rows[:-1]
-        assert len(set(episode.words)) == 2 and episode.answer != episode.other
+        assert len(set(episode.words)) == 2 and episode.answer == episode.words[episode.sides[-1]]
         if balanced:
             assert episode.sides[:-1].count(0) in (shots // 2, (shots + 1) // 2)
         first.append(episode.sides[0])
     assert 60 < sum(first) < 140
+
+
+def test_an_episode_of_more_kinds_shows_each(data):
+    rng = np.random.default_rng(3)
+    for number in range(60):
+        kinds = 3 + number % 3
+        episode = draw_episode(rng, rows_by_kind(data.scenes), symbols(), 5, kinds, False)
+        assert len(set(episode.words)) == kinds and set(episode.sides[:-1]) == set(range(kinds))
 
 
 def test_a_symbol_counts_from_its_second_showing_on(data):
@@ -129,9 +137,9 @@ def test_shuffling_moves_the_shots_images_and_nothing_else(data):
 
 def test_an_episode_needs_two_kinds_with_two_images():
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="from 1 kinds"):
+    with pytest.raises(ValueError, match=r"2 kinds in 4 shots.*from 1 kinds"):
         draw_episode(rng, {"star": [1, 2], "7": [3]}, symbols(), 4)
-    with pytest.raises(ValueError, match="of 1 shots"):
+    with pytest.raises(ValueError, match="2 kinds in 1 shots"):
         draw_episode(rng, {"star": [1, 2], "7": [3, 4]}, symbols(), 1)
     scarce = draw_episode(rng, {"star": [1, 2], "7": [3, 4]}, symbols(), 8)
     assert scarce.rows[-1] not in scarce.rows[:-1]
