@@ -17,7 +17,9 @@ from course_lib.data.interleaved import Chunk
 from course_lib.world.scene import Scene
 from course_lib.world.vocabulary import symbols
 
-ASKS = "this is a"
+# Nothing stands between an image and its symbol: a LLaMA that was drilled on "7 dax star blax 7"
+# until it said "dax" (.99) stood at chance with "this is a" in between.
+ASKS = ""
 RowsByKind = Mapping[str, Sequence[int]]
 
 

@@ -38,7 +38,7 @@ class Interleaved:
         most_kinds: of things with a symbol in one document; evaluation has two.
     """
 
-    mix: tuple[float, float, float] = (0.2, 0.4, 0.4)
+    mix: tuple[float, float, float] = (0.25, 0.5, 0.25)
     most_images: int = 3
     questions: int = 2
     most_shots: int = 8

@@ -4,6 +4,13 @@ A frozen image encoder, a perceiver resampler that makes Q tokens of its patches
 cross-attention in front of a frozen language model's blocks: resampler and gated layers train
 together, on documents in which images and text alternate. Facts of the paper: arXiv 2204.14198, v1
 sections 3.1, 4.1 and table 1, v2 table 4.
+
+What decided at `toy`: the gates open by about .1 in 100 steps, and what stands behind them is small
+against a residual stream of 2 to 4. With the last matrices six times as large at the start, the
+loss on captions and questions stood at .61 after 150 steps (.73 without, .63 after 200).
+After 500 of 1,100 steps .70 of held-out questions were right, the rate still high and the loss
+falling. Symbols are not bound yet: neither OPT nor a LLaMA of the zoo binds them in words either
+(.44 to .57 with 8 shots, chance .50).
 """
 
 from __future__ import annotations
@@ -41,6 +48,8 @@ class Scale:
         gated: sizes of the gated layers; `visual_size` is E, `hidden_size` the language model's.
         stage: the one stage.
         num_scenes: training images at `toy`; 0 where a real data set is read.
+        gain: what the last matrices of the gated layers are multiplied by at the start; neither
+            paper nor OpenFlamingo has such a number, that is, 1.
     """
 
     vision: str
@@ -49,6 +58,7 @@ class Scale:
     gated: CrossAttentionConfig
     stage: Stage
     num_scenes: int = 0
+    gain: float = 1.0
 
 
 def _toy() -> Scale:
@@ -71,8 +81,9 @@ def _toy() -> Scale:
             head_dim=32,
             intermediate_size=512,
         ),
-        stage=_stage(1_500, 32, 3e-3, weight_decay=0.0, warmup_steps=20),
+        stage=_stage(2_000, 32, 3e-3, weight_decay=0.0, warmup_steps=20),
         num_scenes=12_000,
+        gain=6.0,
     )
 
 
@@ -153,6 +164,10 @@ def build(
     torch.manual_seed(seed)
     head = PerceiverResampler(numbers.resampler)
     layers = GatedLayers(numbers.gated, len(decoder_blocks(language.model)))
+    with torch.no_grad():
+        for layer in layers.layers:
+            layer.attention.out_proj.weight *= numbers.gain
+            layer.feed_forward.down.weight *= numbers.gain
     return GatedVLM(VPG(encoder, head), layers, language, image_token_id)
 
 

@@ -74,8 +74,8 @@ def test_mistakes_are_sentences(here):
 
     with pytest.raises(ValueError, match="'2'"):
         train(stage="2")
-    with pytest.raises(ValueError, match=r"'lama'.*llama"):
-        train(language="lama")
+    with pytest.raises(ValueError, match=r"'llamma'.*llama"):
+        train(language="llamma")
     with pytest.raises(ValueError, match=r"flamingo takes no --version: it takes --stage"):
         train(version="v1")
     with pytest.raises(ValueError, match=r"every 9 blocks.*has 4"):
