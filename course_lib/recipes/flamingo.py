@@ -48,8 +48,8 @@ class Scale:
         gated: sizes of the gated layers; `visual_size` is E, `hidden_size` the language model's.
         stage: the one stage.
         num_scenes: training images at `toy`; 0 where a real data set is read.
-        gain: what the last matrices of the gated layers are multiplied by at the start; neither
-            paper nor OpenFlamingo has such a number, that is, 1.
+        gain: what the last matrices of the gated layers are multiplied by at the start. Ours, for
+            `toy` alone; how the papers' code starts these matrices was not compared.
     """
 
     vision: str
