@@ -1,9 +1,10 @@
-"""Errors for people: the nearest known name, and files that are written whole or not at all."""
+"""Errors for people: the nearest known name, how a script ends, files that are written whole."""
 
 import difflib
 import errno
 import os
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,6 +57,26 @@ def disk_full_error(path: str | Path, error: BaseException) -> OSError | None:
     )
     full.errno = errno.ENOSPC
     return full
+
+
+def exit_code(name: str, work: Callable[[], int | None]) -> int:
+    """Runs a script's work; what is refused becomes one sentence on the error stream.
+
+    Args:
+        name: of the script.
+        work: returns an exit code, None for 0.
+
+    Returns:
+        The exit code; 1 where something was refused, 130 after an interruption.
+    """
+    try:
+        return work() or 0
+    except (ValueError, OSError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; the same command goes on.", file=sys.stderr)
+        return 130
 
 
 @contextmanager

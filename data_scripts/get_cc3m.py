@@ -15,7 +15,7 @@ from pathlib import Path
 
 from course_lib.corpora.corpus import Split
 from course_lib.corpora.pictures import from_links
-from course_lib.corpora.script import Job, parser, run
+from course_lib.corpora.script import Job, parser, run, wanted_splits
 from course_lib.corpora.web_lists import lines
 from course_lib.downloads.remote import Card, Remote
 
@@ -49,7 +49,7 @@ CARD = Card(
 
 def job(args: argparse.Namespace) -> Job:
     """Says what is wanted; see `course_lib.corpora.script`."""
-    wanted = [split for split in LISTS if not args.split or split in args.split]
+    wanted = wanted_splits(args, LISTS)
 
     def splits(data: Path, links) -> list[Split]:
         totals = {"train": 3318333, "val": 15840}
@@ -68,9 +68,7 @@ def job(args: argparse.Namespace) -> Job:
 
 def main(argv: list[str] | None = None) -> int:
     """Reads the command line and gets the data set; returns the exit code."""
-    options = parser(__doc__)
-    options.add_argument("--split", nargs="+", choices=tuple(LISTS), help="some splits alone")
-    return run(job, options.parse_args(argv))
+    return run(job, parser(__doc__, LISTS).parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 from course_lib.corpora.coco import KARPATHY_SPLITS, coco_rows, karpathy_rows
 from course_lib.corpora.coco_images import PICTURES, SITE, TRAIN, VAL, coco_images, coco_source
 from course_lib.corpora.corpus import Split
-from course_lib.corpora.script import Job, one_file, parser, run
+from course_lib.corpora.script import Job, one_file, parser, run, wanted_splits
 from course_lib.downloads.remote import Card, Remote
 
 ANNOTATIONS = Remote(
@@ -56,7 +56,7 @@ CARD = Card(
 def job(args: argparse.Namespace) -> Job:
     """Says what is wanted; see `course_lib.corpora.script`."""
     known = ("train", "val") if args.part == "2017" else KARPATHY_SPLITS
-    wanted = [split for split in known if not args.split or split in args.split]
+    wanted = wanted_splits(args, known)
     if not wanted:
         raise ValueError(f"--part {args.part} has the splits {', '.join(known)}.")
     images = (

@@ -16,7 +16,7 @@ from pathlib import Path
 from course_lib.corpora.corpus import Split
 from course_lib.corpora.gqa import SPLITS, gqa_rows
 from course_lib.corpora.pictures import from_folders
-from course_lib.corpora.script import Job, one_file, parser, run
+from course_lib.corpora.script import Job, one_file, parser, run, wanted_splits
 from course_lib.downloads.remote import Card, Remote
 
 _SITE = "https://downloads.cs.stanford.edu/nlp/data/gqa/"
@@ -43,7 +43,7 @@ CARD = Card(
 
 def job(args: argparse.Namespace) -> Job:
     """Says what is wanted; see `course_lib.corpora.script`."""
-    wanted = [split for split in SPLITS if not args.split or split in args.split]
+    wanted = wanted_splits(args, SPLITS)
 
     def splits(data: Path, links) -> list[Split]:
         source = from_folders(data / "gqa/images/images", data / "gqa/images")
@@ -58,9 +58,7 @@ def job(args: argparse.Namespace) -> Job:
 
 def main(argv: list[str] | None = None) -> int:
     """Reads the command line and gets the data set; returns the exit code."""
-    options = parser(__doc__)
-    options.add_argument("--split", nargs="+", choices=tuple(SPLITS), help="some splits alone")
-    return run(job, options.parse_args(argv))
+    return run(job, parser(__doc__, SPLITS).parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from course_lib.commands.runs import Opened, toy_config
+from course_lib.commands.runs import Opened, rebuilt
 from course_lib.data.prompts import image_token_id
 from course_lib.data.toy import CACHE, ToyScenes
 from course_lib.data.toy_interleaved import Interleaved, ToyDocuments
@@ -14,7 +14,6 @@ from course_lib.errors import unknown_name_error
 from course_lib.evaluation.few_shot import FewShotAnswerer, evaluate_few_shot
 from course_lib.evaluation.interleaved_asking import InterleavedAsker
 from course_lib.recipes import flamingo
-from course_lib.training.checkpoint import load_run
 from course_lib.training.loop import train
 from course_lib.training.stages import Stage
 from course_lib.zoo.load import zoo_language, zoo_vision
@@ -46,11 +45,7 @@ def open_run(run: str | Path) -> Opened:
     Raises:
         ValueError: for a run of another recipe or scale, or damaged files.
     """
-    path, config = toy_config(run, flamingo.NAME)
-    opened = build_toy(config)
-    load_run(path, opened.model, flamingo.NAME)
-    opened.model.eval()
-    return opened
+    return rebuilt(run, flamingo.NAME, build_toy)
 
 
 def settings_of(stage: str, language: str | None = None, steps: int | None = None) -> Stage:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from course_lib.commands.runs import Opened, toy_config
+from course_lib.commands.runs import Opened, rebuilt, toy_config
+from course_lib.commands.two_stages import STAGES, train_two_stages
 from course_lib.data.chat_ids import ChatTokenizer
 from course_lib.data.chat_templates import HUMAN, chat_pieces, chat_template, typed_turn
 from course_lib.data.prompts import image_token_id
@@ -22,13 +23,12 @@ from course_lib.evaluation.captions import caption_scores
 from course_lib.evaluation.chat_asking import ChatAsker
 from course_lib.evaluation.instructions import ChatAnswerer, evaluate_instructions
 from course_lib.recipes import llava
-from course_lib.training.checkpoint import has_run, load_run
+from course_lib.training.checkpoint import load_run
 from course_lib.training.loop import train
 from course_lib.training.stages import Stage
 from course_lib.vlm import VLM
 from course_lib.zoo.load import zoo_language, zoo_vision
 
-STAGES = ("1", "2")
 OPTIONS = ("stage", "version", "init")
 
 
@@ -56,11 +56,7 @@ def open_run(run: str | Path) -> Opened:
     Raises:
         ValueError: for a run of another recipe or scale, or damaged files.
     """
-    path, config = toy_config(run, llava.NAME)
-    opened = build_toy(config)
-    load_run(path, opened.model, llava.NAME)
-    opened.model.eval()
-    return opened
+    return rebuilt(run, llava.NAME, build_toy)
 
 
 def settings_of(stage: str, language: str | None = None, steps: int | None = None) -> Stage:
@@ -166,22 +162,8 @@ def train_runs(
     Returns:
         (run directory, rows of metrics), one a stage.
     """
-    second = out or Path("runs") / "llava-toy-stage2"
-    first = Path("runs") / "llava-toy-stage1"
-    if out is not None:
-        first = out if stage == "1" else out.with_name(f"{out.name}-stage1")
-    done = []
-    settings = {"version": version, **options}
-    if stage != "2":
-        going = resume and has_run(first)
-        done.append((first, train_stage("1", first, resume=going, **settings)))
-    if stage != "1":
-        start = init or (str(first) if has_run(first) else "llava-stage1")
-        going = resume and has_run(second)
-        inherited = None if start == "none" else start
-        rows = train_stage(stage or "2", second, init=inherited, resume=going, **settings)
-        done.append((second, rows))
-    return done
+    settings = {"stage": stage, "init": init, "resume": resume, "version": version}
+    return train_two_stages(llava.NAME, train_stage, out, **settings, **options)
 
 
 def evaluate(run: str, *, seed: int = 0, n: int = 200, split: str = "test") -> dict:

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from course_lib.commands import blip2
-from course_lib.commands.runs import Opened, toy_config
+from course_lib.commands.runs import Opened, rebuilt, toy_config
+from course_lib.commands.two_stages import STAGES, train_two_stages
 from course_lib.curation.curated_set import Pair, read_curated
 from course_lib.curation.toy_set import Curated, counted, toy_captions
 from course_lib.data.chat_ids import ChatTokenizer
@@ -30,13 +31,12 @@ from course_lib.evaluation.descriptions import described, description_scores, sc
 from course_lib.evaluation.instructions import ChatAnswerer
 from course_lib.instructions.toy_rules import DETAIL_QUESTIONS
 from course_lib.recipes import minigpt4
-from course_lib.training.checkpoint import has_run, load_run
+from course_lib.training.checkpoint import load_run
 from course_lib.training.loop import train
 from course_lib.training.stages import Stage
 from course_lib.vlm import VLM
 from course_lib.zoo.load import zoo_language
 
-STAGES = ("1", "2")
 OPTIONS = ("stage", "init", "curated")
 OTHER_SCENES = 700  # stage 2 shows other pictures than stage 1: their seed is so much higher
 
@@ -65,10 +65,7 @@ def open_run(run: str | Path) -> Opened:
     Raises:
         ValueError: for a run of another recipe or scale, or damaged files.
     """
-    path, config = toy_config(run, minigpt4.NAME)
-    opened = build_toy(config)
-    load_run(path, opened.model.eval(), minigpt4.NAME)
-    return opened
+    return rebuilt(run, minigpt4.NAME, build_toy)
 
 
 def settings_of(stage: str, language: str | None = None, steps: int | None = None) -> Stage:
@@ -139,10 +136,8 @@ def train_stage(
 
 def inherit_projector(model: VLM, init: str | Path) -> None:
     """Copies the linear layer of a MiniGPT-4 run at `toy`."""
-    path, config = toy_config(init, minigpt4.NAME)
-    first = build_toy(config, cached=True)
-    load_run(path, first.model, minigpt4.NAME)
-    model.projector.load_state_dict(first.model.projector.state_dict())
+    path, _ = toy_config(init, minigpt4.NAME)
+    load_run(path, model, minigpt4.NAME)  # the layer is all that a run of either stage holds
 
 
 def stage2_rows(
@@ -207,20 +202,9 @@ def train_runs(
     """
     if curated and stage == "1":
         raise ValueError(f"Stage 1 reads pairs, not the curated set {curated}: leave --stage out.")
-    second = out or Path("runs") / "minigpt4-toy-stage2"
-    first = Path("runs") / "minigpt4-toy-stage1"
-    if out is not None:
-        first = out if stage == "1" else out.with_name(f"{out.name}-stage1")
-    done = []
-    if stage != "2":
-        going = resume and has_run(first)
-        done.append((first, train_stage("1", first, resume=going, **options)))
-    if stage != "1":
-        start = init or (str(first) if has_run(first) else "minigpt4-stage1")
-        how = {"curated": Curated(folder=curated), "resume": resume and has_run(second), **options}
-        how["init"] = None if start == "none" else start
-        done.append((second, train_stage(stage or "2", second, **how)))
-    return done
+    settings = {"stage": stage, "init": init, "resume": resume}
+    settings["second"] = {"curated": Curated(folder=curated)}
+    return train_two_stages(minigpt4.NAME, train_stage, out, **settings, **options)
 
 
 def evaluate(run: str, *, seed: int = 0, n: int = 200, split: str = "test") -> dict:

@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from course_lib.backbones.normed_vision import NormedVisionEncoder
+from course_lib.cached_vpg import CachedVPG
 from course_lib.commands.runs import Opened, toy_config
+from course_lib.commands.two_stages import STAGES, train_two_stages
 from course_lib.data.chat_ids import ChatTokenizer
 from course_lib.data.chat_templates import HUMAN, chat_pieces, chat_template, typed_turn
 from course_lib.data.prompts import image_token_id
@@ -31,7 +33,6 @@ from course_lib.training.loop import train
 from course_lib.training.stages import Stage
 from course_lib.zoo.load import names, zoo_language, zoo_vision
 
-STAGES = ("1", "2")
 OPTIONS = ("stage", "init", "encoder")
 
 
@@ -161,7 +162,7 @@ def train_stage(
     else:
         if init:
             config["base"] = inherit_stage1(opened, init)
-        tokens = mplug_owl.FrozenTokens(model.vpg)
+        tokens = CachedVPG(model.vpg.encoder, model.vpg.head)
         clips = min(numbers.num_clips, count // 3)
         data = OwlScenes(count, seed, "train", tokens, clips, CACHE)
         model = mplug_owl.on_cached_tokens(model)
@@ -195,21 +196,8 @@ def train_runs(
     Returns:
         (run directory, rows of metrics), one a stage.
     """
-    second = out or Path("runs") / "mplug_owl-toy-stage2"
-    first = Path("runs") / "mplug_owl-toy-stage1"
-    if out is not None:
-        first = out if stage == "1" else out.with_name(f"{out.name}-stage1")
-    done = []
-    if stage != "2":
-        going = resume and has_run(first)
-        done.append((first, train_stage("1", first, encoder=encoder, resume=going, **options)))
-    if stage != "1":
-        start = init or (str(first) if has_run(first) else f"{mplug_owl.NAME}-stage1")
-        inherited = None if start == "none" else start
-        going = resume and has_run(second)
-        rows = train_stage(stage or "2", second, init=inherited, resume=going, **options)
-        done.append((second, rows))
-    return done
+    settings = {"stage": stage, "init": init, "resume": resume, "first": {"encoder": encoder}}
+    return train_two_stages(mplug_owl.NAME, train_stage, out, **settings, **options)
 
 
 def evaluate(run: str, *, seed: int = 0, n: int = 200, split: str = "test") -> dict:

@@ -7,6 +7,7 @@ of this folder that knows the recipe.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +18,7 @@ from transformers import PreTrainedTokenizerBase
 from course_lib.backbones.vision import VisionEncoder
 from course_lib.errors import unknown_name_error
 from course_lib.evaluation.asking import Asker
-from course_lib.training.checkpoint import read_config
+from course_lib.training.checkpoint import load_run, read_config
 from course_lib.zoo.load import names, zoo_dir
 from course_lib.zoo.paths import model_dir
 from course_lib.zoo.registry import builders
@@ -105,6 +106,24 @@ def toy_config(run: str | Path, recipe: str) -> tuple[Path, dict]:
     if config.get("scale") != "toy":
         raise ValueError(f"{run} was trained at {config.get('scale')!r}: only 'toy' runs here yet.")
     return path, config
+
+
+def rebuilt(run: str | Path, recipe: str, build: Callable[[dict], Opened]) -> Opened:
+    """Rebuilds a run of a recipe at `toy` and loads its trained weights, in eval mode.
+
+    Args:
+        run: run directory or zoo name.
+        recipe: its recipe.
+        build: makes the model that a record describes, with its first weights.
+
+    Raises:
+        ValueError: for a run of another recipe or scale, or damaged files.
+    """
+    path, config = toy_config(run, recipe)
+    opened = build(config)
+    load_run(path, opened.model, recipe)
+    opened.model.eval()
+    return opened
 
 
 def open_run(run: str | Path) -> Opened:

@@ -16,7 +16,7 @@ from pathlib import Path
 from course_lib.corpora.pictures import Source
 from course_lib.corpora.rows import VERSION, Bad, Row
 from course_lib.corpora.shards import Settings, Shard, shard_path, write_split
-from course_lib.downloads.inside import make_folder, sync_folder
+from course_lib.downloads.inside import make_folder, write_synced
 from course_lib.downloads.marker import Finished
 from course_lib.downloads.remote import Card
 from course_lib.errors import atomic_path
@@ -92,9 +92,7 @@ def write_corpus(
         },
         "splits": {**before.get("splits", {}), **found},
     }
-    with atomic_path(folder / INDEX) as unfinished:
-        unfinished.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
-    sync_folder(folder)
+    write_synced(folder / INDEX, json.dumps(index, indent=1) + "\n")
     return index
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from course_lib.downloads.patience import Patience
 from course_lib.downloads.remote import Card, Remote, at_hand, mirrored
 from course_lib.downloads.session import Net
 from course_lib.downloads.several import fetch_all
+from course_lib.errors import exit_code
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,13 @@ class Job:
     files: tuple[Remote, ...] = ()
 
 
-def parser(description: str) -> argparse.ArgumentParser:
-    """Returns a command line with the options that every script has."""
+def parser(description: str, splits: Iterable[str] = ()) -> argparse.ArgumentParser:
+    """Returns a command line with the options that every script has.
+
+    Args:
+        description: its first line is shown.
+        splits: of a data set of which some may be left out; `wanted_splits` reads the answer.
+    """
     found = argparse.ArgumentParser(description=description.splitlines()[0])
     add = found.add_argument
     add("--data", type=Path, default=Path("data"), help="folder of all data sets")
@@ -59,7 +65,14 @@ def parser(description: str) -> argparse.ArgumentParser:
     add("--mirror", action="append", default=[], metavar="URL=URL", help="another server")
     add("--have", type=Path, metavar="DIR", help="folder with files that you fetched before")
     add("--allow-private", action="store_true", help="also addresses of your own network")
+    if splits:
+        add("--split", nargs="+", choices=tuple(splits), help="some splits alone")
     return found
+
+
+def wanted_splits(args: argparse.Namespace, splits: Iterable[str]) -> list[str]:
+    """Returns the splits that are asked for, in the data set's own order; all where none is."""
+    return [split for split in splits if not args.split or split in args.split]
 
 
 def one_file(folder: Path, name: str) -> Path:
@@ -84,17 +97,12 @@ def run(job: Callable[[argparse.Namespace], Job], args: argparse.Namespace) -> i
     Returns:
         0; 1 where something was refused or did not come; 130 after an interruption.
     """
-    name = Path(sys.argv[0]).stem
-    try:
+
+    def work() -> None:
         _check(args)
         _work(job(args), args)
-    except (ValueError, OSError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{name}: stopped; the same command goes on.", file=sys.stderr)
-        return 130
-    return 0
+
+    return exit_code(Path(sys.argv[0]).stem, work)
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from course_lib.corpora.pictures import Picture, Source, checked
 from course_lib.corpora.rows import VERSION, Bad, Row, features, record
-from course_lib.downloads.inside import sync_folder
+from course_lib.downloads.inside import write_synced
+from course_lib.downloads.marker import digests
 from course_lib.downloads.patience import Trouble
 from course_lib.errors import atomic_path
 from course_lib.training.progress import progress_bar
@@ -168,9 +169,7 @@ def _write_shard(
     kept = sorted(made)
     size, sha256 = _write_rows(path, [made[place] for place in kept])
     shard = Shard(len(block), wanted, len(kept), size, sha256, dict(dead), later, kept)
-    with atomic_path(path.with_suffix(".json")) as unfinished:
-        unfinished.write_text(json.dumps(asdict(shard)) + "\n", encoding="utf-8")
-    sync_folder(path.parent)
+    write_synced(path.with_suffix(".json"), json.dumps(asdict(shard)) + "\n")
     say(f"written: {path.parent.name}/{path.name}, {len(kept)} of {len(block)} rows")
     return shard
 
@@ -199,11 +198,7 @@ def _write_rows(path: Path, records: list[dict]) -> tuple[int, str]:
             for start in range(0, len(records), 50):
                 batch = pa.RecordBatch.from_pylist(records[start : start + 50], schema=schema)
                 writer.write_batch(batch)
-        data = hashlib.sha256()
-        with open(unfinished, "rb") as stream:
-            while part := stream.read(1 << 20):
-                data.update(part)
-        return unfinished.stat().st_size, data.hexdigest()
+        return unfinished.stat().st_size, digests(unfinished)[0]
 
 
 def _read_rows(path: Path) -> list[dict]:

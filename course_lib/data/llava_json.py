@@ -8,7 +8,7 @@ fit. Here each record is checked when it is read, and a broken one is named and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -93,16 +93,29 @@ def read_conversations(
     Raises:
         ValueError: also when no record is left.
     """
+    return sorted_out(stream_conversations(path, image_folder, strict), path, "conversation")
+
+
+def sorted_out(
+    items: Iterable[Conversation | Problem], path: str | Path, what: str
+) -> tuple[list[Conversation], list[Problem]]:
+    """Parts what a reader gives into what can be used and what cannot.
+
+    Args:
+        items: of a whole file.
+        path: of the file.
+        what: one record of it, in a word or two.
+
+    Raises:
+        ValueError: when no record is left.
+    """
     good: list[Conversation] = []
     problems: list[Problem] = []
-    for item in stream_conversations(path, image_folder, strict):
-        if isinstance(item, Problem):
-            problems.append(item)
-        else:
-            good.append(item)
+    for item in items:
+        (problems if isinstance(item, Problem) else good).append(item)
     if not good:
         why = f"the first problem is in {problems[0]}" if problems else "the list is empty"
-        raise ValueError(f"{path} holds no conversation that can be used: {why}")
+        raise ValueError(f"{path} holds no {what} that can be used: {why}")
     return good, problems
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from course_lib.data.chat_templates import GPT, HUMAN, Turn, check_turns, typed_turn
 from course_lib.data.json_records import Broken, records
-from course_lib.data.llava_json import Conversation, Problem
+from course_lib.data.llava_json import Conversation, Problem, sorted_out
 from course_lib.errors import unknown_name_error
 
 # Who collected shared chats named the model in several ways.
@@ -127,14 +127,7 @@ def read_text_instructions(
     Raises:
         ValueError: also when no record is left.
     """
-    good: list[Conversation] = []
-    problems: list[Problem] = []
-    for item in stream_text_instructions(path, format, strict):
-        (problems if isinstance(item, Problem) else good).append(item)
-    if not good:
-        why = f"the first problem is in {problems[0]}" if problems else "the list is empty"
-        raise ValueError(f"{path} holds no {format} record that can be used: {why}")
-    return good, problems
+    return sorted_out(stream_text_instructions(path, format, strict), path, f"{format} record")
 
 
 def _turns(record: object, read: Callable[[dict], list[Turn]]) -> tuple[Turn, ...]:

@@ -47,21 +47,18 @@ class ToyScenes:
         self.lengths = torch.tensor([len(scene.things) for scene in self.scenes])
         self.images = draw_scenes(self.scenes)
         self.encoder = encoder
-        self.features: Features | torch.Tensor
+        self.features = self._encoded([f"{split}-{seed}-{i}" for i in range(count)], cache)
+
+    def _encoded(self, names: list[str], cache: Path | None) -> Features | torch.Tensor:
+        """Returns the features of all images, which go by these names in a cache."""
         if cache is None:
-            self.features = torch.cat(
-                [
-                    self._encode(list(part))
-                    for part in np.array_split(np.arange(count), count // 256 + 1)
-                ]
-            )
-        else:
-            store = FeatureCache(cache, encoder.fingerprint(), encoder.layer, "clip-48")
-            ids = [f"{split}-{seed}-{i}" for i in range(count)]
-            self.features = store.get_or_compute(ids, self._encode, batch_size=256)
+            parts = np.array_split(np.arange(len(names)), len(names) // 256 + 1)
+            return torch.cat([self._encode(list(part)) for part in parts])
+        store = FeatureCache(cache, self.encoder.fingerprint(), self.encoder.layer, "clip-48")
+        return store.get_or_compute(names, self._encode, batch_size=256)
 
     def __len__(self) -> int:
-        return len(self.scenes)
+        return len(self.lengths)
 
     def pixel_values(self, rows: list[int]) -> torch.Tensor:
         """Returns normalised pixels (B, 3, 48, 48)."""

@@ -18,10 +18,9 @@ from course_lib.backbones.vision import VisionEncoder
 from course_lib.data.chat_ids import ChatTokenizer
 from course_lib.data.chat_templates import GPT, HUMAN, ChatTemplate, Turn, chat_pieces, typed_turn
 from course_lib.data.conversation_batch import Row
-from course_lib.data.feature_cache import FeatureCache
-from course_lib.data.images import to_pixel_values
 from course_lib.data.joint_batch import check_row, micro_batches
 from course_lib.data.prompts import image_token_id
+from course_lib.data.toy import ToyScenes
 from course_lib.data.toy_instructions import Instructions, toy_images, turns_of
 from course_lib.instructions import teacher
 from course_lib.instructions.mix import PAPER_MIX
@@ -72,7 +71,7 @@ class Clip:
     turn: teacher.Turn
 
 
-class OwlScenes:
+class OwlScenes(ToyScenes):
     """Scenes of one split and clips made of some of them; row i is a picture.
 
     Args:
@@ -104,14 +103,10 @@ class OwlScenes:
         self.scenes += [made.after for _, made in moves]
         self.images = draw_scenes(self.scenes)
         self.encoder, self.features = encoder, None
-        if encoded and cache is not None:
-            store = FeatureCache(cache, encoder.fingerprint(), encoder.layer, "clip-48")
+        if encoded:
             names = [f"{split}-{seed}-{i}" for i in range(count)]
             names += [f"{split}-{seed}-{row}-moved" for row, _ in moves]
-            self.features = store.get_or_compute(names, self._encode, batch_size=256)
-        elif encoded:
-            parts = np.array_split(np.arange(len(self.scenes)), len(self.scenes) // 256 + 1)
-            self.features = torch.cat([self._encode(list(part)) for part in parts])
+            self.features = self._encoded(names, cache)
 
     def _moves(self, wanted: int, seed: int, split: str) -> list[tuple[int, Move]]:
         found: list[tuple[int, Move]] = []
@@ -128,22 +123,9 @@ class OwlScenes:
             )
         return found
 
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def pixel_values(self, rows: list[int]) -> torch.Tensor:
-        """Returns normalised pixels (B, 3, 48, 48)."""
-        return to_pixel_values([self.images[row] for row in rows], self.encoder.image_size)
-
-    @torch.no_grad()
-    def _encode(self, rows: list[int]) -> torch.Tensor:
-        return self.encoder(self.pixel_values(rows))
-
     def image_inputs(self, rows: list[int]) -> dict[str, torch.Tensor]:
         """Returns image_features (B, N or Q, E), or pixel_values where nothing is encoded."""
-        if self.features is None:
-            return {"pixel_values": self.pixel_values(rows)}
-        return {"image_features": self.features[rows]}
+        return super().image_inputs(rows, cached=self.features is not None)
 
 
 def frames_of(clip: Clip, rng: np.random.Generator) -> list[int]:

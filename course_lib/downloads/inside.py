@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path, PurePosixPath
 
+from course_lib.errors import atomic_path
+
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _LONGEST = 240  # bytes of one part: the usual limit is 255, and a temporary name is longer
 
@@ -68,6 +70,13 @@ def make_folder(folder: Path, name: str) -> Path:
     path = inside(folder, name) if name else Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def write_synced(path: Path, text: str) -> None:
+    """Writes a note, whole or not at all, and waits until its name is on the disk."""
+    with atomic_path(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

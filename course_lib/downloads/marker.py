@@ -12,9 +12,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from course_lib.downloads.inside import sync_folder
+from course_lib.downloads.inside import write_synced
 from course_lib.downloads.remote import Remote
-from course_lib.errors import atomic_path
 
 _BLOCK = 1 << 20
 
@@ -58,9 +57,7 @@ def read_marker(target: Path) -> Finished | None:
 
 def write_marker(target: Path, note: Finished) -> None:
     """Writes the note of a file, whole or not at all."""
-    with atomic_path(marker_path(target)) as unfinished:
-        unfinished.write_text(json.dumps(asdict(note), indent=1) + "\n", encoding="utf-8")
-    sync_folder(target.parent)
+    write_synced(marker_path(target), json.dumps(asdict(note), indent=1) + "\n")
 
 
 def digests(path: Path, remote: Remote | None = None) -> tuple[str, bool]:

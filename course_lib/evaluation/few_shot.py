@@ -14,12 +14,11 @@ from transformers import PreTrainedTokenizerBase
 
 from course_lib.data.binding import Episode, draw_episode, rows_by_kind, unused_symbols
 from course_lib.data.interleaved import Chunk, document_row
-from course_lib.data.prompts import generation_batch
 from course_lib.data.toy import ToyScenes
 from course_lib.data.toy_interleaved import asked as in_words
 from course_lib.data.toy_interleaved import question_chunk
+from course_lib.evaluation.batched import write_behind
 from course_lib.evaluation.captions import caption_scores
-from course_lib.evaluation.toy import BATCH
 from course_lib.evaluation.vqa import vqa_scores
 from course_lib.gated_vlm import GatedVLM
 from course_lib.world.questions import Question, balanced_questions
@@ -54,18 +53,14 @@ class FewShotAnswerer:
         """
         limit = self.model.language.max_positions
         rows = [document_row(self.tokenizer, prompt, limit) for prompt in prompts]
-        order = sorted(range(len(rows)), key=lambda index: len(rows[index].ids))
-        found: dict[int, str] = {}
-        for start in range(0, len(order), BATCH):
-            part = order[start : start + BATCH]
-            batch = generation_batch(self.tokenizer, [rows[i].ids for i in part], False)
+
+        def shown(part: list[int]) -> dict:
             images = [int(name) for i in part for name in rows[i].images]
-            if images:
-                batch |= self.data.image_inputs(images)
-            written = self.model.generate(batch, max_new_tokens=longest)
-            texts = (self.tokenizer.decode(ids, skip_special_tokens=True) for ids in written)
-            found |= dict(zip(part, texts, strict=True))
-        return [found[index] for index in range(len(rows))]
+            return self.data.image_inputs(images) if images else {}
+
+        ids = [row.ids for row in rows]
+        written = write_behind(self.model, self.tokenizer, ids, shown, longest)
+        return [self.tokenizer.decode(ids, skip_special_tokens=True) for ids in written]
 
     def captions(self, rows: Sequence[int]) -> list[str]:
         """Returns the canonical caption that the model writes of each scene, without a prompt."""

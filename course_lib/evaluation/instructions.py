@@ -13,11 +13,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from course_lib.data.prompts import generation_batch
 from course_lib.data.toy import ToyScenes
 from course_lib.evaluation.asking import Asker
+from course_lib.evaluation.batched import write_behind
 from course_lib.evaluation.captions import caption_scores
-from course_lib.evaluation.toy import BATCH
 from course_lib.evaluation.toy_answers import score_answer
 from course_lib.instructions.facts import any_held_out
 from course_lib.instructions.toy_rules import DETAIL_QUESTIONS, KNOWN, SEEN, reasoning_turns
@@ -51,16 +50,11 @@ class ChatAnswerer:
 
         Prompts of like length are answered together; the answers come in the order asked.
         """
-        order = sorted(range(len(rows)), key=lambda index: len(prompts[index]))
-        found: dict[int, list[int]] = {}
-        for start in range(0, len(order), BATCH):
-            part = order[start : start + BATCH]
-            batch = generation_batch(self.tokenizer, [prompts[i] for i in part], False)
-            if images:
-                batch |= self.data.image_inputs([rows[i] for i in part])
-            written = self.model.generate(batch, max_new_tokens=LONGEST)
-            found |= dict(zip(part, written, strict=True))
-        return [found[index] for index in range(len(rows))]
+
+        def shown(part: list[int]) -> dict:
+            return self.data.image_inputs([rows[i] for i in part]) if images else {}
+
+        return write_behind(self.model, self.tokenizer, prompts, shown, LONGEST)
 
     def answers(self, rows: list[int], questions: list[str], images: bool = True) -> list[str]:
         """Returns the answers to questions about scenes; images=False leaves the images out."""

@@ -14,10 +14,9 @@ import numpy as np
 
 from course_lib.data.chat_ids import ChatTokenizer
 from course_lib.data.chat_templates import HUMAN, ChatTemplate, Turn, chat_pieces, typed_turn
-from course_lib.data.prompts import generation_batch
 from course_lib.data.toy_owl import OwlScenes, frames_of, several_turn
+from course_lib.evaluation.batched import write_behind
 from course_lib.evaluation.captions import named_things
-from course_lib.evaluation.toy import BATCH
 from course_lib.evaluation.toy_answers import score_answer
 from course_lib.instructions import teacher
 from course_lib.instructions.toy_several import MOST_PICTURES, frame_parts, told
@@ -56,17 +55,14 @@ class JointAsker:
             ValueError: for as many words as pictures, or a prompt that does not fit; says which.
         """
         prompts = [self._prompt(number, *one) for number, one in enumerate(asked)]
-        order = sorted(range(len(asked)), key=lambda index: len(prompts[index]))
-        found: dict[int, str] = {}
-        for start in range(0, len(order), BATCH):
-            part = order[start : start + BATCH]
-            batch = generation_batch(self.chat.tokenizer, [prompts[i] for i in part], False)
+
+        def shown(part: list[int]) -> dict:
             rows = [row for index in part for row in asked[index][1]]
-            batch |= self.data.image_inputs(rows) if rows else {}
-            written = self.model.generate(batch, max_new_tokens=LONGEST)
-            for index, ids in zip(part, written, strict=True):
-                found[index] = self.chat.tokenizer.decode(ids, skip_special_tokens=True)
-        return [found[index] for index in range(len(asked))]
+            return self.data.image_inputs(rows) if rows else {}
+
+        tokenizer = self.chat.tokenizer
+        written = write_behind(self.model, tokenizer, prompts, shown, LONGEST)
+        return [tokenizer.decode(ids, skip_special_tokens=True) for ids in written]
 
     def _prompt(self, number: int, parts: tuple[str, ...], rows: Sequence[int]) -> list[int]:
         if len(parts) != len(rows) + 1:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from accelerate import Accelerator
 
 from course_lib.commands.llava import build_toy, inherit_projector, settings_of
 from course_lib.commands.runs import Opened
 from course_lib.data.toy import ToyScenes
 from course_lib.data.toy_instructions import PAPER, Instructions, instruction_batch
 from course_lib.evaluation.instructions import ChatAnswerer, evaluate_instructions
-from course_lib.experiments.stage2_runs import HELD_OUT, SCENES
-from course_lib.training.loop import train
+from course_lib.experiments.stage2_runs import HELD_OUT, SCENES, fit
 from course_lib.zoo.load import zoo_vision
 
 STAGE1 = "llava-stage1"
@@ -42,9 +40,7 @@ def tuned(
     stage = settings_of("2", steps=steps)
     chosen = {"batch_size": stage.batch_size, "seed": seed, "instructions": instructions}
     batches = partial(instruction_batch, scenes_of(seed), opened.asker.chat, **chosen)
-    one = Accelerator(cpu=True)
-    train(opened.model, stage, batches, seed=seed, accelerator=one, log_every=10, progress=False)
-    opened.model.eval()
+    fit(opened.model, stage, batches, seed)
     return opened
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
-from accelerate import Accelerator
 
 from course_lib.commands.minigpt4 import build_toy, inherit_projector, settings_of, stage2_rows
 from course_lib.commands.runs import Opened
@@ -15,22 +14,13 @@ from course_lib.curation.toy_set import Curated, counted
 from course_lib.data.toy import CACHE, ToyScenes
 from course_lib.data.toy_pairs import WEB, Noise, drawn_batch, pair_batch
 from course_lib.evaluation.descriptions import described, description_scores
-from course_lib.experiments.stage2_runs import HELD_OUT
+from course_lib.experiments.stage2_runs import HELD_OUT, fit
 from course_lib.recipes import minigpt4
-from course_lib.training.loop import train
-from course_lib.training.stages import Stage
 from course_lib.world.scene import Scene
 
 STAGE1 = "minigpt4-stage1"
 SCENES = 4_000  # of stage 1, a third of the recipe's
 FEW = Curated(400)  # as many as the recipe's
-
-
-def _fit(opened: Opened, stage: Stage, batches: Callable[[int], dict], seed: int) -> Opened:
-    one = Accelerator(cpu=True)
-    train(opened.model, stage, batches, seed=seed, accelerator=one, log_every=10, progress=False)
-    opened.model.eval()
-    return opened
 
 
 def first_stage(seed: int, steps: int, noise: Noise = WEB) -> Opened:
@@ -45,9 +35,8 @@ def first_stage(seed: int, steps: int, noise: Noise = WEB) -> Opened:
     data = ToyScenes(SCENES, seed, "train", opened.encoder, CACHE)
     chosen = {"batch_size": stage.batch_size, "seed": seed, "noise": noise}
     template = minigpt4.STAGE1_TEMPLATE
-    return _fit(
-        opened, stage, partial(pair_batch, data, opened.asker.chat, template, **chosen), seed
-    )
+    fit(opened.model, stage, partial(pair_batch, data, opened.asker.chat, template, **chosen), seed)
+    return opened
 
 
 def inherited(seed: int) -> Opened:
@@ -72,7 +61,8 @@ def second_stage(opened: Opened, seed: int, steps: int, curated: Curated) -> Ope
     rows, read = stage2_rows(opened, curated, scenes, seed)
     chosen = {"batch_size": stage.batch_size, "seed": seed}
     pad = opened.asker.chat.pad_token_id
-    return _fit(opened, stage, partial(drawn_batch, rows, pad, read, **chosen), seed)
+    fit(opened.model, stage, partial(drawn_batch, rows, pad, read, **chosen), seed)
+    return opened
 
 
 def held_out(opened: Opened, seed: int, count: int = 200) -> ToyScenes:

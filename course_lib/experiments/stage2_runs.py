@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from course_lib.data.prompts import image_token_id
 from course_lib.data.toy import ToyScenes, stage2_batch
 from course_lib.evaluation.toy import Answerer, evaluate_toy
 from course_lib.recipes import blip2
 from course_lib.training.loop import train
+from course_lib.training.stages import Stage
 from course_lib.vlm import VLM
 from course_lib.vpg import QFormer
 from course_lib.zoo.load import zoo_language, zoo_vision
@@ -52,15 +55,23 @@ def train_stage2(
     queries = model.vpg.head.config.num_query_tokens
     settings = {"batch_size": BATCH_SIZE, "seed": seed}
     batches = batches or partial(stage2_batch, data, tokenizer, queries, False, **settings)
-    log = train(
-        model,
-        stage,
-        batches,
-        seed=seed,
-        accelerator=Accelerator(cpu=True),
-        log_every=10,
-        progress=False,
-    )
+    return fit(model, stage, batches, seed)
+
+
+def fit(
+    model: nn.Module, stage: Stage, batches: Callable[[int], dict], seed: int, **how: Any
+) -> list[dict]:
+    """Trains one stage on the processor, keeps no run, leaves the model in eval mode.
+
+    Args:
+        model: changed in place.
+        stage: what trains and how.
+        batches: the batch of a step.
+        seed: of the loop.
+        how: other arguments of `train`.
+    """
+    how = {"log_every": 10, "progress": False, **how}
+    log = train(model, stage, batches, seed=seed, accelerator=Accelerator(cpu=True), **how)
     model.eval()
     return log
 

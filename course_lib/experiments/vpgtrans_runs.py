@@ -6,17 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 
-from accelerate import Accelerator
-
 from course_lib.commands.blip2 import open_run
 from course_lib.commands.runs import Opened
 from course_lib.commands.vpgtrans_models import word_converter
 from course_lib.data.prompts import image_token_id
 from course_lib.data.toy import stage2_batch
+from course_lib.experiments.stage2_runs import fit as fit_stage
 from course_lib.experiments.stage2_runs import training_scenes
 from course_lib.experiments.vpgtrans_watch import Watch
 from course_lib.recipes import blip2, vpgtrans
-from course_lib.training.loop import train
 from course_lib.training.stages import Stage
 from course_lib.zoo.load import zoo_language
 
@@ -127,14 +125,11 @@ def fit(
     model, data = opened.model, scenes_of(seed)
     queries, kind = model.vpg.head.config.num_query_tokens, model.language.is_encoder_decoder
     batch = partial(stage2_batch, data, opened.tokenizer, queries, kind)
-    log = train(
+    return fit_stage(
         model,
         stage,
         lambda step: batch(done + step, batch_size=stage.batch_size, seed=seed),
-        seed=seed,
-        accelerator=Accelerator(cpu=True),
-        progress=False,
+        seed,
+        log_every=1,
         on_step=lambda step, row: look(done + step),
     )
-    model.eval()
-    return log

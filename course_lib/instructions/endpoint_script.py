@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from course_lib import errors
 from course_lib.instructions.running import Report
 
 
@@ -19,7 +20,7 @@ def tell_report(report: Report, most_reasons: int = 10) -> None:
 
 
 def exit_code(name: str, run: Callable[[], Report | None]) -> int:
-    """Runs a script's work; what is refused becomes one sentence on the error stream.
+    """Runs a script's work; see `errors.exit_code`.
 
     Args:
         name: of the script.
@@ -28,15 +29,12 @@ def exit_code(name: str, run: Callable[[], Report | None]) -> int:
     Returns:
         0; 1 where something was refused or is not whole; 130 after an interruption.
     """
-    try:
+
+    def work() -> int:
         report = run()
-    except (ValueError, OSError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{name}: stopped; the same command goes on.", file=sys.stderr)
-        return 130
-    if report is not None and report.stopped:
+        if report is None or not report.stopped:
+            return 0
         print(f"{name}: stopped early: {report.stopped}.", file=sys.stderr)
         return 1
-    return 0
+
+    return errors.exit_code(name, work)

@@ -157,7 +157,9 @@ def reasoning(scene: Scene, rng: np.random.Generator, every_fact: bool = False) 
     return [allowed[int(rng.integers(len(allowed)))]]
 
 
-def turns_about(scene: Scene, type: str, rng: np.random.Generator, most: int = 4) -> list[Turn]:
+def turns_about(
+    scene: Scene, type: str, rng: np.random.Generator, most: int = 4, every_fact: bool = False
+) -> list[Turn]:
     """Returns a sample of one type; none where `reasoning` has none.
 
     Args:
@@ -165,7 +167,8 @@ def turns_about(scene: Scene, type: str, rng: np.random.Generator, most: int = 4
         type: "conversation", "detail" or "reasoning".
         rng: of every choice.
         most: turns of a conversation.
+        every_fact: see `reasoning`.
     """
     if type == "conversation":
         return conversation(scene, rng, most)
-    return (detail if type == "detail" else reasoning)(scene, rng)
+    return detail(scene, rng) if type == "detail" else reasoning(scene, rng, every_fact)

@@ -44,10 +44,7 @@ def told_turns(scene: Scene, type: str, rng: np.random.Generator) -> list[Turn]:
         type: "conversation", "detail" or "reasoning".
         rng: of every choice.
     """
-    if type == "reasoning":
-        turns = toy_rules.reasoning(scene, rng, every_fact=True)
-    else:
-        turns = toy_rules.turns_about(scene, type, rng)
+    turns = toy_rules.turns_about(scene, type, rng, every_fact=True)
     return [_behind(scene_in_words(scene, rng), turns[0]), *turns[1:]]
 
 

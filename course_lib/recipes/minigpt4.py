@@ -17,7 +17,6 @@ zoo's, on 200, gives .81.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -26,11 +25,12 @@ from torch import nn
 
 from course_lib.backbones.language import LanguageModel
 from course_lib.backbones.vision import VisionEncoder
+from course_lib.cached_vpg import CachedVPG
 from course_lib.data.chat_templates import ChatTemplate, chat_template
 from course_lib.errors import unknown_name_error
 from course_lib.projector import LinearProjector
 from course_lib.recipes import blip2
-from course_lib.training.stages import Stage, frozen_fingerprint
+from course_lib.training.stages import Stage
 from course_lib.vlm import VLM, VPG
 from course_lib.vpg.qformer import QFormer, QFormerConfig
 
@@ -151,8 +151,8 @@ def scale(name: str) -> Scale:
     return SCALES[name]()
 
 
-class FrozenVPG(VPG):
-    """BLIP-2's image encoder and Q-Former, frozen; to a feature cache it is one image encoder.
+class FrozenVPG(CachedVPG):
+    """BLIP-2's image encoder and Q-Former, frozen.
 
     What `ToyScenes` or a `FeatureCache` keeps of it are the Q visual tokens, (images, Q, H).
 
@@ -174,9 +174,7 @@ class FrozenVPG(VPG):
         head = QFormer(replace(qformer.config, use_text=False))
         blip2.inherit(head, qformer)
         super().__init__(encoder, head)
-        self.requires_grad_(False).eval()
         self.hidden_size, self.num_tokens = head.config.hidden_size, head.config.num_query_tokens
-        self.image_size, self.layer = encoder.image_size, encoder.layer
 
     def features(
         self, pixel_values: torch.Tensor | None = None, image_features: torch.Tensor | None = None
@@ -194,11 +192,6 @@ class FrozenVPG(VPG):
                 "with cached=True."
             )
         return found
-
-    def fingerprint(self) -> str:
-        """Hashes all that decides the visual tokens; see `VisionEncoder.fingerprint`."""
-        parts = (self.encoder.fingerprint(), frozen_fingerprint(self.head), repr(self.head.config))
-        return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 def build(

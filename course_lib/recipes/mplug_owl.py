@@ -15,7 +15,6 @@ it is tuned): so a share of the text compares scenes in words.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -27,7 +26,7 @@ from course_lib.backbones.normed_vision import NormedVisionEncoder
 from course_lib.data.chat_templates import ChatTemplate, chat_template
 from course_lib.errors import unknown_name_error
 from course_lib.lora import add_lora
-from course_lib.training.stages import Stage, frozen_fingerprint
+from course_lib.training.stages import Stage, hash_tensors
 from course_lib.training.tensor_files import saved_tensors
 from course_lib.vlm import VLM, VPG
 from course_lib.vpg.abstractor import Abstractor, AbstractorConfig, EndTokenProjector
@@ -207,37 +206,13 @@ def places_of(numbers: Scale) -> int:
     return numbers.abstractor.num_query_tokens + 1
 
 
-class FrozenTokens(VPG):
-    """Encoder and abstractor after stage 1; to a feature cache they are one image encoder.
-
-    What is kept of it are the Q tokens of each image, (images, Q, E), that stage 2 starts from.
-
-    Args:
-        vpg: of a trained stage 1; its parts are kept, not copied, and frozen.
-    """
-
-    def __init__(self, vpg: VPG) -> None:
-        super().__init__(vpg.encoder, vpg.head)
-        self.requires_grad_(False).eval()
-        self.layer, self.image_size = vpg.encoder.layer, vpg.encoder.image_size
-
-    def fingerprint(self) -> str:
-        """Hashes all that decides the tokens; see `VisionEncoder.fingerprint`."""
-        parts = (self.encoder.fingerprint(), frozen_fingerprint(self.head), repr(self.head.config))
-        return hashlib.sha256(" ".join(parts).encode()).hexdigest()
-
-
 def on_cached_tokens(model: VLM) -> VLM:
-    """Returns the model without encoder and abstractor, for batches of `FrozenTokens`."""
+    """Returns the model without encoder and abstractor, for batches of `CachedVPG`."""
     bare = VPG(None, nn.Identity())
     return VLM(bare, model.projector, model.language, model.image_token_id)
 
 
 def base_fingerprint(model: VLM) -> str:
     """Hashes all weights but the LoRA's: a LoRA is of use on this base alone."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(saved_tensors(model).items()):
-        if "lora_" not in name:
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    tensors = sorted(saved_tensors(model).items())
+    return hash_tensors(pair for pair in tensors if "lora_" not in pair[0])

@@ -7,7 +7,7 @@ in the list that matches nothing is an error, because a typing mistake would fre
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import NamedTuple
@@ -181,11 +181,15 @@ def frozen_fingerprint(model: nn.Module, stage: Stage | None = None) -> str:
         moving = {name for name, parameter in _tensors(model) if parameter.requires_grad}
     else:
         moving = listed_names(model, stage.trainable)
+    return hash_tensors(pair for pair in _tensors(model) if pair[0] not in moving)
+
+
+def hash_tensors(tensors: Iterable[tuple[str, torch.Tensor]]) -> str:
+    """Returns a SHA-256 of (name, tensor) pairs in this order: types, shapes and values, by bit."""
     digest = hashlib.sha256()
-    for name, tensor in _tensors(model):
-        if name not in moving:
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-            digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+    for name, tensor in tensors:
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
 
 

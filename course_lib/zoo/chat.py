@@ -26,7 +26,7 @@ from course_lib.instructions.facts import any_held_out
 from course_lib.instructions.symbols import TYPES
 from course_lib.instructions.teacher import Turn
 from course_lib.world.language import scene_in_words
-from course_lib.world.scene import Scene, sample_scene, sample_scenes
+from course_lib.world.scene import sample_scene, sample_scenes
 from course_lib.zoo.gates import LM_GATE, measure_lm, rows_right
 from course_lib.zoo.reading import BATCH_SIZE, Reading, encode, padded
 
@@ -38,19 +38,6 @@ Rows = list[tuple[list[int], list[int]]]
 @cache
 def _chat_tokenizer(tokenizer: PreTrainedTokenizerBase) -> ChatTokenizer:
     return ChatTokenizer(tokenizer)
-
-
-def turns_about(scene: Scene, type: str, rng: np.random.Generator) -> list[Turn]:
-    """Returns what the teacher asks and answers about a scene in words, held-out facts included.
-
-    Args:
-        scene: of the toy world.
-        type: "conversation", "detail" or "reasoning".
-        rng: of every choice.
-    """
-    if type == "reasoning":
-        return toy_rules.reasoning(scene, rng, every_fact=True)
-    return toy_rules.turns_about(scene, type, rng)
 
 
 def chat_row(
@@ -87,7 +74,8 @@ def chat_batch(
             rows.append(encode(tokenizer, reading.draw(rng, step, steps)))
             continue
         scene = sample_scene(rng, "train", num_things=int(rng.integers(1, 4)))
-        turns = turns_about(scene, TYPES[int(rng.choice(len(TYPES), p=chances))], rng)
+        type = TYPES[int(rng.choice(len(TYPES), p=chances))]
+        turns = toy_rules.turns_about(scene, type, rng, every_fact=True)
         rows.append(chat_row(tokenizer, scene_in_words(scene, rng), turns))
     return padded(tokenizer, rows)
 
@@ -115,7 +103,7 @@ def chat_scores(
         rows = [
             chat_row(tokenizer, scene_in_words(scene, rng), [turn])
             for scene in scenes
-            for turn in turns_about(scene, type, rng)
+            for turn in toy_rules.turns_about(scene, type, rng, every_fact=True)
         ]
         found[f"chat, {type}"] = rows_right(model, tokenizer, rows)
     rows = []

@@ -7,26 +7,10 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from course_lib import cli
 from course_lib.commands import chat
 from course_lib.evaluation.unlike import UNLIKE
 from course_lib.world.draw import draw_scene
 from course_lib.world.scene import sample_scenes
-
-
-@pytest.fixture
-def course(monkeypatch, capsys):
-    """Runs the console script in this process; gives (exit code, standard output, errors)."""
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["course", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-            raise SystemExit(0)
-        printed = capsys.readouterr()
-        return stopped.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

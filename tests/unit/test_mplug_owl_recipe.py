@@ -9,6 +9,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel, LlamaConfig, LlamaFo
 from course_lib.backbones.language import LanguageModel
 from course_lib.backbones.normed_vision import NormedVisionEncoder
 from course_lib.backbones.tokenizers import unknown_words
+from course_lib.cached_vpg import CachedVPG
 from course_lib.data.chat_ids import ChatTokenizer
 from course_lib.data.chat_templates import Turn, chat_pieces, data_turn, typed_turn
 from course_lib.data.prompts import image_token_id
@@ -158,7 +159,7 @@ def test_the_numbers_of_a100_are_those_of_the_paper():
 def test_cached_tokens_give_the_same_loss():
     opened = tiny_owl()
     batch = batch_of(opened.asker.chat)
-    tokens = mplug_owl.FrozenTokens(opened.model.vpg)
+    tokens = CachedVPG(opened.model.vpg.encoder, opened.model.vpg.head)
     bare = mplug_owl.on_cached_tokens(opened.model)
     with torch.no_grad():
         features = tokens(batch["pixel_values"])
@@ -172,13 +173,14 @@ def test_cached_tokens_give_the_same_loss():
 
 def test_the_fingerprint_of_the_tokens_knows_encoder_abstractor_and_sizes():
     vpg = tiny_owl().model.vpg
-    before = mplug_owl.FrozenTokens(vpg).fingerprint()
-    assert before == mplug_owl.FrozenTokens(tiny_owl().model.vpg).fingerprint()
+    before = CachedVPG(vpg.encoder, vpg.head).fingerprint()
+    again = tiny_owl().model.vpg
+    assert before == CachedVPG(again.encoder, again.head).fingerprint()
     vpg.head.query_tokens.data[0, 0, 0] += 1
-    changed = mplug_owl.FrozenTokens(vpg).fingerprint()
+    changed = CachedVPG(vpg.encoder, vpg.head).fingerprint()
     vpg.head.query_tokens.data[0, 0, 0] -= 1
     next(vpg.encoder.parameters()).data.flatten()[0] += 1
-    assert len({before, changed, mplug_owl.FrozenTokens(vpg).fingerprint()}) == 3
+    assert len({before, changed, CachedVPG(vpg.encoder, vpg.head).fingerprint()}) == 3
 
 
 def test_the_fingerprint_of_the_base_knows_every_part_but_the_lora():

@@ -4,23 +4,7 @@ import json
 
 import pytest
 
-from course_lib import cli
 from course_lib.planner.report import lasting, short
-
-
-@pytest.fixture
-def course(monkeypatch, capsys):
-    """Runs the console script in this process; gives (exit code, standard output, errors)."""
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["course", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-            raise SystemExit(0)
-        printed = capsys.readouterr()
-        return stopped.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 def test_a_plan_as_json_holds_everything(course):

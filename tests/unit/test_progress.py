@@ -2,10 +2,10 @@
 
 import json
 import re
+from functools import partial
 
 import pytest
 
-from course_lib import cli
 from course_lib.commands.progress import (
     NO_WORDS,
     NONE_YET,
@@ -35,18 +35,9 @@ def kept(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def course(monkeypatch, capsys):
-    """Runs `course progress` in this process; gives (exit code, standard output, errors)."""
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["course", "progress", *words])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-            raise SystemExit(0)
-        printed = capsys.readouterr()
-        return stopped.value.code or 0, printed.out, printed.err
-
-    return run
+def course(course):
+    """Runs `course progress`."""
+    return partial(course, "progress")
 
 
 def answer_all(notebook):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from course_lib.backbones.tokenizers import build_tokenizer
+from course_lib.instructions import toy_rules
 from course_lib.instructions.facts import HELD_OUT, held_out_in_text
 from course_lib.instructions.symbols import TYPES
 from course_lib.world.documents import Mix
@@ -26,7 +27,7 @@ def words(ids):
 def test_labels_are_the_answers_and_their_stops(type):
     rng = np.random.default_rng(0)
     for scene in sample_scenes(20, 1, "train"):
-        turns = chat.turns_about(scene, type, rng)
+        turns = toy_rules.turns_about(scene, type, rng, every_fact=True)
         ids, labels = chat.chat_row(TOKENIZER, scene_in_words(scene, rng), turns)
         said = [id for id in labels if id != -100]
         assert words(said) == " ".join(f"{turn.answer} </s>" for turn in turns)
@@ -41,7 +42,8 @@ def test_a_batch_repeats_and_text_may_hold_every_fact():
     chats = [row for row in batch["input_ids"] if "assistant" in words(row[:24])]
     assert 30 < len(chats) < 64
     rng = np.random.default_rng(0)
-    turns = [chat.turns_about(s, "reasoning", rng)[0] for s in sample_scenes(3000, 1, "train")]
+    scenes = sample_scenes(3000, 1, "train")
+    turns = [toy_rules.turns_about(s, "reasoning", rng, every_fact=True)[0] for s in scenes]
     assert {fact for turn in turns for fact in turn.facts} >= HELD_OUT
     assert not any(held_out_in_text(turn.answer) for turn in turns if not turn.facts)
 

@@ -1,0 +1,38 @@
+"""Many prompts put to one model: those of like length together, answers in the order asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from course_lib.data.prompts import generation_batch
+from course_lib.evaluation.toy import BATCH
+from course_lib.vlm import VLM
+
+
+def write_behind(
+    model: VLM,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[list[int]],
+    images: Callable[[list[int]], dict[str, torch.Tensor]],
+    longest: int,
+) -> list[list[int]]:
+    """Returns the ids that a decoder-only model writes behind each prompt, its end left out.
+
+    Args:
+        model: in eval mode or not; generation switches it for itself.
+        tokenizer: of its language model.
+        prompts: ids of each.
+        images: from places in `prompts` to the images of these, in their order; {} for none.
+        longest: most words of an answer.
+    """
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    found: dict[int, list[int]] = {}
+    for start in range(0, len(order), BATCH):
+        part = order[start : start + BATCH]
+        batch = generation_batch(tokenizer, [prompts[i] for i in part], False) | images(part)
+        written = model.generate(batch, max_new_tokens=longest)
+        found |= dict(zip(part, written, strict=True))
+    return [found[index] for index in range(len(prompts))]
