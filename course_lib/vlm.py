@@ -13,6 +13,7 @@ from torch import nn
 from course_lib.backbones.language import LanguageModel
 from course_lib.backbones.vision import VisionEncoder
 from course_lib.fusion.splice import splice
+from course_lib.losses.lm import IGNORE
 from course_lib.training.tensor_files import copy_into, read_tensors, saved_tensors, write_tensors
 
 Batch = Mapping[str, torch.Tensor]
@@ -118,12 +119,13 @@ class VLM(nn.Module):
         if places == images * tokens:
             return
         if places % tokens == 0 and visual is not None:
-            asked = f"{places // tokens} images ({places} places of {tokens} an image)"
+            shown = counted(places // tokens, "image")
+            asked = f"{shown} ({places} places of {tokens} an image)"
         else:
-            asked = f"{places} visual tokens"
+            asked = counted(places, "visual token")
         raise ValueError(
-            f"The batch has {images} images, its text keeps places for {asked}: give one image "
-            f"for each {tokens} placeholders in input_ids."
+            f"The batch has {counted(images, 'image')}, its text keeps places for {asked}: give one image "
+            f"for each {counted(tokens, 'placeholder')} in input_ids."
         )
 
     def forward(self, batch: Batch) -> torch.Tensor:
@@ -137,6 +139,11 @@ class VLM(nn.Module):
         if all(_empty(batch.get(key)) for key in _IMAGES):
             loss = loss + self._nothing()
         return loss
+
+    def labelled_words(self, batch: Batch) -> int:
+        """Counts the words that the loss of a batch is a mean over."""
+        labels = batch["labels"] if self.language.is_encoder_decoder else batch["labels"][:, 1:]
+        return int((labels != IGNORE).sum())
 
     def _nothing(self) -> torch.Tensor | float:
         trained = [*self.vpg.parameters(), *self.projector.parameters()]

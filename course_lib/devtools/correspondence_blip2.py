@@ -109,7 +109,6 @@ ROWS = (
         "course_lib.losses.matching.itm_loss",
         f"{LAVIS}blip2_qformer.py, forward",
         "test_parity_stage1.py::test_itc_and_itm_losses_from_the_scores_of_transformers",
-        "negatives come from the pairs of the own process, in LAVIS from all",
     ),
     Row(
         "loss of ITG",

@@ -86,3 +86,22 @@ def own_columns(batch: int, device: torch.device | str = "cpu") -> torch.Tensor:
     if distributed.is_available() and distributed.is_initialized():
         rank = distributed.get_rank()
     return torch.arange(batch, device=device) + rank * batch
+
+
+def gather_texts(tensor: torch.Tensor) -> torch.Tensor:
+    """Stacks ids or masks of all processes, without gradient; shorter rows are filled up with 0.
+
+    Args:
+        tensor: (B, T) integers; B is the same on every process, T need not be.
+
+    Returns:
+        (processes * B, longest T) in the order of ranks; the tensor itself in a single process.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return tensor
+    longest = torch.tensor(tensor.shape[1], device=tensor.device)
+    distributed.all_reduce(longest, op=distributed.ReduceOp.MAX)
+    own = F.pad(tensor, (0, int(longest) - tensor.shape[1])).contiguous()
+    found = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(found, own)
+    return torch.cat(found)

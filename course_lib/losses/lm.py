@@ -6,6 +6,7 @@ Letters: B batch, S length, D width, V vocabulary.
 from collections.abc import Callable
 
 import torch
+from torch import distributed
 from torch.nn import functional as F
 
 IGNORE = -100
@@ -45,6 +46,26 @@ def lm_loss(
     places, words = labelled(labels, shift)
     logits = lm_head(hidden.reshape(-1, hidden.shape[-1]).index_select(0, places))
     return word_loss(logits, words, label_smoothing), len(places)
+
+
+def weighed_by_words(mean: torch.Tensor, words: int) -> torch.Tensor:
+    """Weighs a process's mean so that the mean over processes is the mean over all their words.
+
+    DDP averages gradients over processes, where a word of a process with fewer words would count
+    for more.
+
+    Args:
+        mean: scalar, over this process's labelled words.
+        words: how many they are.
+
+    Returns:
+        Scalar; the mean itself in a single process.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return mean
+    total = torch.tensor(float(words), device=mean.device)
+    distributed.all_reduce(total)
+    return mean * (words * distributed.get_world_size() / float(total))
 
 
 def labelled(labels: torch.Tensor, shift: bool = True) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,7 +4,10 @@ Letters: B batch.
 """
 
 import torch
+from torch import distributed
 from torch.nn import functional as F
+
+from course_lib.losses.contrastive import gather_with_gradient, own_columns
 
 
 def sample_hard_negatives(
@@ -43,6 +46,29 @@ def sample_hard_negatives(
         weights = weights.to(generator.device)
     drawn = torch.multinomial(weights, 1, generator=generator).squeeze(1)
     return drawn.to(similarity.device)
+
+
+def sample_negatives_of_all(
+    similarity: torch.Tensor, generator: torch.Generator | None = None
+) -> torch.Tensor:
+    """Draws one wrong partner for each row among the rows of all processes, as LAVIS does.
+
+    The first process draws for all: what is drawn does not depend on how many processes share a
+    batch.
+
+    Args:
+        similarity: (B, processes * B) own rows against the rows of all; see
+            `sample_hard_negatives`, which does it in a single process.
+        generator: of the first process.
+
+    Returns:
+        (B,) column of the partner of each row.
+    """
+    rows = gather_with_gradient(similarity.detach())
+    drawn = sample_hard_negatives(rows, generator)
+    if len(rows) > len(similarity):
+        distributed.broadcast(drawn, 0)
+    return drawn[own_columns(len(similarity), drawn.device)]
 
 
 def itm_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

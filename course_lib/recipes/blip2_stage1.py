@@ -10,13 +10,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib.losses.contrastive import (
+    gather_texts,
     gather_with_gradient,
     itc_loss,
     itc_similarity,
     own_columns,
 )
-from course_lib.losses.lm import IGNORE, lm_loss
-from course_lib.losses.matching import itm_loss, sample_hard_negatives
+from course_lib.losses.lm import IGNORE, lm_loss, weighed_by_words
+from course_lib.losses.matching import itm_loss, sample_negatives_of_all
 from course_lib.vlm import VPG
 
 LOSSES = ("itc", "itm", "itg")
@@ -69,9 +70,9 @@ class QFormerPretraining(nn.Module):
     """The model of BLIP-2's first stage (section 3.2; LAVIS's blip2_qformer.py).
 
     Four passes of one Q-Former: queries alone, text alone (ITC), text behind the queries' keys and
-    values (ITG), both together on 3B pairs (ITM). The losses are added with weight 1. Ours differs
-    from LAVIS in that the gather of ITC carries gradient, and that hard negatives come from the
-    pairs of the own process.
+    values (ITG), both together on 3B pairs (ITM). The losses are added with weight 1. On several
+    processes ITC's and ITM's negatives come from all of them; ours differs from LAVIS in that the
+    gather of ITC carries gradient, and that ITG counts every word of all processes the same.
 
     A batch is a dict: pixel_values (B, 3, height, width) or image_features (B, N, E), input_ids
     (B, T) that start with [CLS], attention_mask (B, T) with 0 at padding. Row i of the images
@@ -136,12 +137,12 @@ class QFormerPretraining(nn.Module):
         parts = {}
         if {"itc", "itm"} & set(self.losses):
             sims = self._gathered_similarities(queries, ids, mask)
-            own = own_columns(len(ids), ids.device)
         if "itc" in self.losses:
+            own = own_columns(len(ids), ids.device)
             parts["itc"] = itc_loss(*sims, self.heads.temperature, self.label_smoothing, own)
         if "itm" in self.losses:
-            local = [sim[:, own] / self.heads.temperature for sim in sims]
-            parts["itm"] = self._itm(features, ids, mask, *local)
+            scaled = [sim / self.heads.temperature for sim in sims]
+            parts["itm"] = self._itm(features, ids, mask, *scaled)
         if "itg" in self.losses:
             parts["itg"] = self.itg_loss(ids, mask, cache)
         return sum(parts.values()), parts
@@ -199,12 +200,13 @@ class QFormerPretraining(nn.Module):
         sim_t2i: torch.Tensor,
     ) -> torch.Tensor:
         """Stacks B right pairs, B with a wrong image, B with a wrong text, and judges them."""
-        wrong_image = sample_hard_negatives(sim_t2i, self.generator)
-        wrong_text = sample_hard_negatives(sim_i2t, self.generator)
-        right = torch.arange(len(ids), device=ids.device)
+        wrong_image = sample_negatives_of_all(sim_t2i, self.generator)
+        wrong_text = sample_negatives_of_all(sim_i2t, self.generator)
+        right = own_columns(len(ids), ids.device)
         images = torch.cat([right, wrong_image, right])
         texts = torch.cat([right, right, wrong_text])
-        logits = self._match(features[images], ids[texts], mask[texts])
+        pool = gather_with_gradient(features)[images]
+        logits = self._match(pool, gather_texts(ids)[texts], gather_texts(mask)[texts])
         return itm_loss(logits, (torch.arange(len(logits), device=ids.device) < len(ids)).long())
 
     def itg_states(self, ids: torch.Tensor, mask: torch.Tensor, cache: list) -> torch.Tensor:
@@ -223,7 +225,8 @@ class QFormerPretraining(nn.Module):
         """
         states = self.itg_states(ids, mask, cache)
         labels = ids.masked_fill(~mask.bool(), IGNORE)
-        return lm_loss(states, self.lm_head, labels, self.label_smoothing)[0]
+        loss, words = lm_loss(states, self.lm_head, labels, self.label_smoothing)
+        return weighed_by_words(loss, words)
 
     def lm_head(self, hidden: torch.Tensor) -> torch.Tensor:
         """Maps states (n, H) to logits of words (n, V)."""

@@ -18,6 +18,13 @@ from accelerate import Accelerator
 from accelerate.utils import send_to_device
 from torch import nn
 
+from course_lib.training.order import seed_everything
+from course_lib.training.sharding import (
+    average_unshared,
+    gradients_wait,
+    is_sharded,
+    most_of_all,
+)
 from course_lib.training.stages import Stage
 from course_lib.training.throughput import count_items
 
@@ -31,6 +38,8 @@ class MicroBatches:
     Args:
         parts: what the model is called with, one after the other.
         words: labelled words of each part: what the mean loss of that part is a mean over.
+        seeds: for each part the numbers that chance is seeded with before it, () where chance goes
+            on as it is; nothing at all where that holds for every part.
 
     Raises:
         ValueError: without any part, or where a part has no labelled word.
@@ -38,6 +47,7 @@ class MicroBatches:
 
     parts: Sequence[Mapping]
     words: Sequence[int]
+    seeds: Sequence[tuple[int, ...]] = ()
 
     def __post_init__(self) -> None:
         if not self.parts or len(self.parts) != len(self.words):
@@ -59,7 +69,8 @@ def backward(
     """Runs the model forward and backward on a batch, part by part where it has parts.
 
     Gradients are exchanged between processes once, with the last part; processes may have
-    different numbers of parts.
+    different numbers of parts. Where the model is sharded they meet in every pass, so that those
+    with fewer parts pass their last one again, with weight 0.
 
     Args:
         model: prepared by accelerate; called with a batch it gives a scalar loss, or (loss, parts).
@@ -75,22 +86,45 @@ def backward(
         ValueError: when the model gives no scalar, one that depends on nothing that trains, or
             parts by names of the loop's own.
     """
-    if not isinstance(batch, MicroBatches):
+    if isinstance(batch, MicroBatches):
+        values = _in_parts(model, batch, stage, accelerator)
+    else:
         values = _values(model, batch, stage, accelerator)
         accelerator.backward(values["loss"])
-        return values
-    weights = _weights(batch.words, accelerator)
+    if is_sharded(model):
+        average_unshared(model)
+    return values
+
+
+def _in_parts(
+    model: nn.Module, batch: MicroBatches, stage: Stage, accelerator: Accelerator
+) -> dict[str, Any]:
+    parts, weights = list(batch.parts), _weights(batch.words, accelerator)
+    seeds = list(batch.seeds) or [()] * len(parts)
+    if is_sharded(model):
+        missing = most_of_all(len(parts)) - len(parts)
+        parts, seeds = parts + parts[-1:] * missing, seeds + [()] * missing
+        weights = weights + [0.0] * missing
     sums: dict[str, Any] = {}
-    for number, (part, weight) in enumerate(zip(batch.parts, weights, strict=True), 1):
-        last = number == len(batch.parts)
+    for number, (part, weight, seed) in enumerate(zip(parts, weights, seeds, strict=True), 1):
+        if seed:
+            seed_everything(*seed)
         # The exchange needs the forward pass to know of it, so both stand inside.
-        with contextlib.nullcontext() if last else accelerator.no_sync(model):
+        with _exchange(model, accelerator, last=number == len(parts)):
             values = _values(model, part, stage, accelerator)
             accelerator.backward(values["loss"] * weight)
         for name, value in values.items():
             kept = value.detach() if isinstance(value, torch.Tensor) else value
             sums[name] = sums.get(name, 0.0) + kept * weight
     return sums
+
+
+def _exchange(
+    model: nn.Module, accelerator: Accelerator, last: bool
+) -> contextlib.AbstractContextManager:
+    if last:
+        return contextlib.nullcontext()
+    return gradients_wait(model) if is_sharded(model) else accelerator.no_sync(model)
 
 
 def countable(batch: Any) -> Any:
@@ -115,7 +149,9 @@ def _values(
 ) -> dict[str, torch.Tensor]:
     if accelerator.device.type != "cpu":
         batch = send_to_device(batch, accelerator.device)
-    output = model(batch)
+    # A prepared model casts by itself; a sharded one is not prepared.
+    with accelerator.autocast() if is_sharded(model) else contextlib.nullcontext():
+        output = model(batch)
     loss, parts = output if isinstance(output, tuple) else (output, {})
     if not isinstance(loss, torch.Tensor) or loss.ndim:
         shape = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__

@@ -11,6 +11,7 @@ killed between any two of these and the directory still holds one complete check
 """
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import torch
 from torch import nn
 
 from course_lib.errors import atomic_path
+from course_lib.training.adamw import moments_of, set_moment
 from course_lib.training.stages import listed_names
 from course_lib.training.tensor_files import copy_into, read_tensors, saved_tensors, write_tensors
 
@@ -93,12 +95,8 @@ def save_checkpoint(
         OSError: when the disk is full; the checkpoint before this one still stands.
     """
     run_dir = Path(run_dir)
-    moments = {}
-    for name, parameter in model.named_parameters():
-        for key, value in optimizer.state.get(parameter, {}).items():
-            moments[f"{key}/{name}"] = value
     state = run_dir / f"state-{step:06d}.safetensors"
-    write_tensors(state, moments, {"step": step})
+    write_tensors(state, moments_of(model, optimizer), {"step": step})
     header = {"step": step, "recipe": config.get("recipe"), "version": RUN_VERSION}
     write_tensors(run_dir / "model.safetensors", trained_tensors(model, trainable), header)
     for old in run_dir.glob("state-*.safetensors"):
@@ -132,11 +130,8 @@ def load_checkpoint(
     parameters = dict(model.named_parameters())
     for name, value in moments.items():
         key, _, parameter = name.partition("/")
-        target = parameters[parameter]
-        # AdamW keeps its step count on the CPU and its moments beside the parameter. The clone
-        # lets go of the file, which is mapped into memory.
-        device = "cpu" if key == "step" else target.device
-        optimizer.state[target][key] = value.clone().to(device)
+        # The clone lets go of the file, which is mapped into memory.
+        set_moment(optimizer, parameters[parameter], key, value.clone())
     return step
 
 
@@ -176,4 +171,7 @@ def remove_leftovers(run_dir: str | Path) -> None:
     """Removes temporary files that a killed process left in a run directory."""
     for pattern in (".*.tmp", ".tmp??????"):
         for leftover in Path(run_dir).glob(pattern):
-            leftover.unlink(missing_ok=True)
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink(missing_ok=True)

@@ -3,12 +3,13 @@
 Step s is a function of (weights, optimiser, seed, s): the batch is `batches(s)`, and all global
 generators are seeded with (seed, s, rank) before it is fetched and again before the forward pass.
 So there is no generator to save, and a run that was killed and resumed gives the same losses, bit
-for bit on the same machine and thread count, dropout and augmentation included.
+for bit on the same machine and thread count, dropout and augmentation included. Several processes
+share the parts of a step (`parts.py`), and the rank above is the number of the part.
 """
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,13 @@ from accelerate import Accelerator
 from torch import nn
 
 from course_lib.training.accumulation import backward, countable
+from course_lib.training.adamw import adamw
+from course_lib.training.layout import Layout, as_launched, lay_out
 from course_lib.training.order import seed_everything
+from course_lib.training.parts import Parts
 from course_lib.training.progress import progress_bar
-from course_lib.training.run import Run
+from course_lib.training.run import Run, parts_of_run
+from course_lib.training.sharding import clip_gradients
 from course_lib.training.stages import Stage, apply_stage
 from course_lib.training.throughput import Throughput
 
@@ -40,14 +45,15 @@ def train(
     eval_fn: Callable[[nn.Module], Mapping[str, float]] | None = None,
     eval_every: int | None = None,
     on_step: Callable[[int, dict], None] | None = None,
+    layout: Layout | None = None,
 ) -> list[dict]:
     """Trains in place what the stage lists, and keeps the run in a directory.
 
     Args:
         model: gives a scalar loss, or (loss, {part: scalar}), when called with a batch.
         stage: what trains and how.
-        batches: the batch of a 0-based step, or its `MicroBatches`, always the same; rank r of W
-            asks for step * W + r.
+        batches: the batch of a 0-based step, or its `MicroBatches`, always the same; of a step in
+            G parts (`layout`) it is asked for step * G to step * G + G - 1.
         run_dir: where the run is kept; None keeps nothing.
         seed: of everything random here; the model's initialisation is the caller's.
         config: what else identifies the run (recipe, scale, frozen parents), JSON-able.
@@ -59,6 +65,7 @@ def train(
         eval_fn: numbers about the model, which is in eval mode and keeps no gradients.
         eval_every: steps between two calls of it; None calls it after the last step alone.
         on_step: called with (finished steps, row) for every row of metrics.
+        layout: parts of a step, sharding, what saves memory; by default one part a process.
 
     Returns:
         All rows, those from before a resume too: `step` (from 1), `loss` and its parts (means over
@@ -70,10 +77,11 @@ def train(
         OSError: when the disk is full; the last checkpoint stands.
     """
     accelerator = accelerator or Accelerator(cpu=not torch.cuda.is_available())
-    _check_accelerator(accelerator)
-    trainer = _Trainer(model, stage, batches, seed, accelerator)
+    layout = _settled(layout, run_dir, resume, accelerator)
+    trainer = _Trainer(model, stage, batches, seed, accelerator, layout)
     try:
-        run = Run(run_dir, {**(config or {}), "stage": asdict(stage), "seed": seed}, accelerator)
+        record = {**(config or {}), **layout.record(), "stage": asdict(stage), "seed": seed}
+        run = Run(run_dir, record, accelerator)
         run.open(resume)
         start = run.load(model, stage.trainable, trainer.optimizer)
         hooks = _Hooks(log_every, save_every, eval_fn, eval_every, on_step)
@@ -81,6 +89,16 @@ def train(
         return run.rows
     finally:
         trainer.release()
+
+
+def _settled(
+    layout: Layout | None, run_dir: str | Path | None, resume: bool, accelerator: Accelerator
+) -> Layout:
+    """Returns a layout with its number of parts, and with what accelerate's launcher was told."""
+    _check_accelerator(accelerator)
+    layout = as_launched(layout or Layout())
+    parts = parts_of_run(run_dir, resume, accelerator.num_processes)
+    return replace(layout, parts=layout.parts or parts)
 
 
 @dataclass(frozen=True)
@@ -104,21 +122,28 @@ class _Trainer:
         batches: Callable[[int], Any],
         seed: int,
         accelerator: Accelerator,
+        layout: Layout,
     ) -> None:
+        rank, world = accelerator.process_index, accelerator.num_processes
+        self.parts = Parts(model, batches, layout.parts or world, seed, rank, world)
         apply_stage(model, stage)
-        self.model, self.stage, self.batches = model, stage, batches
+        self.model, self.stage = model, stage
         self.seed, self.accelerator = seed, accelerator
         self.modes = [(module, module.training) for module in model.modules()]
-        groups = optimizer_groups(model, stage.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, lr=stage.learning_rate, betas=stage.betas)
-        self.trained = [parameter for group in groups for parameter in group["params"]]
-        self.prepared, self.stepper = accelerator.prepare(model, self.optimizer)
         self.meter = Throughput()
+        self.undo, sharded = lay_out(model, layout, accelerator)
+        self.optimizer = adamw(model, stage, accelerator.device)
+        self.trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.prepared, self.stepper, self.clip = model, self.optimizer, clip_gradients
+        if not sharded:
+            self.clip = accelerator.clip_grad_norm_
+            self.prepared, self.stepper = accelerator.prepare(model, self.optimizer)
 
     def fit(self, run: Run, start: int, hooks: _Hooks, progress: bool) -> None:
         """Does the steps from `start` on, with rows of metrics, validations and checkpoints."""
         total = self.stage.steps
-        with progress_bar(self.stage.name, total, progress, start) as advance:
+        bar = progress_bar(self.stage.name, total, progress, start)
+        with run.shown(start), bar as advance:
             for done in range(start + 1, total + 1):
                 values = self.step(done - 1)
                 last = done == total
@@ -139,26 +164,23 @@ class _Trainer:
                     self.restore_modes()
                     note = f"loss {row['loss']:.3f}"
                 if save:
-                    run.save(self.model, self.stage.trainable, self.optimizer, done)
+                    run.save(self.model, self.stage.trainable, self.optimizer, done, last)
                 advance(note=note)
 
     def step(self, step: int) -> dict[str, Any]:
         """Does one optimiser step; returns the loss, its parts and the gradient's norm."""
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
         with self.meter.waiting():
-            seed_everything(self.seed, step, rank, 0)
-            batch = self.batches(step * world + rank)
+            batch = self.parts.fetch(step)
         self.meter.add(countable(batch))
         with self.meter.computing():
-            seed_everything(self.seed, step, rank, 1)
+            self.parts.seed_passes(step)
             learning_rate = self.stage.learning_rate_at(step)
             for group in self.stepper.param_groups:
                 group["lr"] = learning_rate
             values = backward(self.prepared, batch, self.stage, self.accelerator)
             values["learning_rate"] = learning_rate
             if self.stage.grad_clip is not None:
-                clip = self.accelerator.clip_grad_norm_
-                values["grad_norm"] = clip(self.trained, self.stage.grad_clip)
+                values["grad_norm"] = self.clip(self.trained, self.stage.grad_clip)
             self.stepper.step()
             self.stepper.zero_grad()
             if self.accelerator.device.type == "cuda":
@@ -180,21 +202,9 @@ class _Trainer:
     def release(self) -> None:
         """Takes off what accelerate put on the model, so that another training starts afresh."""
         self.restore_modes()
+        self.undo()
         for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
             self.model.__dict__.pop(name, None)
-
-
-def optimizer_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """Sorts the parameters that train: weight decay for those with two axes or more, else none.
-
-    As in LAVIS and CLIP: biases, norms and the temperature (no axis) are not pulled towards zero.
-    """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return [group for group in groups if group["params"]]
 
 
 def _numbers(values: Mapping[str, Any], done: int, accelerator: Accelerator) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """A run as the loop sees it: a directory that is opened, gone on with, logged to and saved in."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from torch import nn
 
 from course_lib.training import checkpoint
 from course_lib.training.metrics import append_metrics, keep_metrics
+from course_lib.training.sharded_checkpoint import export_weights, load_shards, save_shards
+from course_lib.training.tracking import Tracked
 
 
 class Run:
@@ -29,6 +32,12 @@ class Run:
         self.record = json.loads(json.dumps(record))
         self.accelerator = accelerator
         self.rows: list[dict] = []
+        self.tracked = Tracked(None, {})
+
+    @property
+    def sharded(self) -> bool:
+        """Tells whether every process keeps its share in a file of its own."""
+        return bool(self.record.get("sharded"))
 
     @property
     def _writes(self) -> bool:
@@ -64,17 +73,28 @@ class Run:
         """Restores the last checkpoint and cuts the metrics back to it; returns finished steps."""
         if self.dir is None:
             return 0
-        start = checkpoint.load_checkpoint(self.dir, model, trainable, optimizer)
+        load = load_shards if self.sharded else checkpoint.load_checkpoint
+        start = load(self.dir, model, trainable, optimizer)
         self.accelerator.wait_for_everyone()
         if self._writes:
             self.rows = keep_metrics(self.dir, start)
         return start
+
+    @contextmanager
+    def shown(self, start: int) -> Iterator[None]:
+        """Shows elsewhere what is logged in the block, where `tracking` says so."""
+        self.tracked = Tracked(self.dir if self._writes else None, self.record, start)
+        try:
+            yield
+        finally:
+            self.tracked.close()
 
     def log(self, row: dict) -> None:
         """Adds one row of metrics."""
         self.rows.append(row)
         if self._writes:
             append_metrics(self.dir, row)
+        self.tracked.log(row)
 
     def save(
         self,
@@ -82,10 +102,22 @@ class Run:
         trainable: tuple[str, ...],
         optimizer: torch.optim.Optimizer,
         done: int,
+        last: bool = False,
     ) -> None:
-        """Saves a checkpoint after `done` finished steps."""
-        if self._writes:
+        """Saves a checkpoint after `done` finished steps; after the last of all, all weights."""
+        if self.dir is not None and self.sharded:
+            save_shards(self.dir, model, trainable, optimizer, done)
+            if last:
+                export_weights(self.dir, model, trainable, done, self.record)
+        elif self._writes:
             checkpoint.save_checkpoint(self.dir, model, trainable, optimizer, done, self.record)
+
+
+def parts_of_run(run_dir: str | Path | None, resume: bool, processes: int) -> int:
+    """Returns in how many parts each step of a run is: a new one has a part a process."""
+    if resume and run_dir is not None:
+        return int(checkpoint.read_config(run_dir).get("parts", 1))
+    return processes
 
 
 def check_same_run(old: Mapping[str, Any], new: Mapping[str, Any], run_dir: Path) -> None:

@@ -20,7 +20,8 @@ from accelerate import Accelerator
 from torch import nn
 
 from course_lib.training import loop
-from course_lib.training.loop import optimizer_groups, train
+from course_lib.training.adamw import optimizer_groups
+from course_lib.training.loop import train
 from course_lib.training.metrics import read_metrics
 from course_lib.training.order import batch_indices, derive_seed, seed_everything
 from course_lib.training.stages import Stage, frozen_fingerprint
