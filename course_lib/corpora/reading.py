@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib.corpora.corpus import INDEX
@@ -12,7 +13,22 @@ from course_lib.downloads.marker import digests
 from course_lib.errors import unknown_name_error
 
 
-def shard_files(folder: str | Path, split: str, deep: bool = False) -> list[Path]:
+@dataclass(frozen=True)
+class ShardFile:
+    """A shard of a split that is whole.
+
+    Args:
+        path: of the file.
+        rows: how many it holds.
+        sha256: of the file.
+    """
+
+    path: Path
+    rows: int
+    sha256: str
+
+
+def shard_files(folder: str | Path, split: str, deep: bool = False) -> list[ShardFile]:
     """Lists the shards of a split that is whole.
 
     Args:
@@ -41,7 +57,7 @@ def shard_files(folder: str | Path, split: str, deep: bool = False) -> list[Path
         whole = file.is_file() and file.stat().st_size == shard["size"]
         if not whole or (deep and digests(file)[0] != shard["sha256"]):
             raise ValueError(f"{file} is missing or was changed: run the data set's script again.")
-        files.append(file)
+        files.append(ShardFile(file, shard["rows"], shard["sha256"]))
     return files
 
 
@@ -59,7 +75,7 @@ def open_corpus(folder: str | Path, split: str, streaming: bool = False):
     """
     import datasets
 
-    files = [str(file) for file in shard_files(folder, split)]
+    files = [str(shard.path) for shard in shard_files(folder, split)]
     if streaming:
         return datasets.load_dataset(
             "arrow", data_files=files, split="train", streaming=True, features=features()

@@ -26,3 +26,15 @@ KEPT_OF_OUTPUT, KEPT_OF_INPUT = 1.6, 0.5
 # Bytes of one logit: bfloat16, its float32 copy, and the gradient; and of what a LoRA keeps of each
 # number that it takes, a float32 copy and the same after dropout.
 LOGIT, LORA_INPUT = 10, 8
+
+# Bytes of a picture with its caption on the disk: MiniGPT-4's authors name 2.3 TB for LAION-115M,
+# CC3M, CC12M and SBU, 129 million pairs, scaled down as they came (and some no longer came). A COCO
+# picture as it was published has nine times as many.
+BYTES_PER_PAIR = 2.3e12 / 129e6
+
+# Pictures of 640 × 480 that one processor core decodes, scales and normalises in a second: 4.9 to
+# 5.1 ms each by benchmarks/data_throughput.py, the exact way.
+IMAGES_PER_CORE_SECOND = 200.0
+
+# USD of a GB for a month in an object store, list price of 2023 and 2024.
+USD_PER_GB_MONTH = 0.023

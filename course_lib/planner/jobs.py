@@ -7,7 +7,7 @@ the backbones of the papers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -143,13 +143,14 @@ def minigpt4_jobs(numbers: minigpt4.Scale, scale: str, variant: str = "") -> lis
 
 
 def mplug_owl_jobs(numbers: mplug_owl.Scale, scale: str, variant: str = "") -> list[Job]:
-    """Plans mPLUG-Owl; the LoRA joins the model after its first stage."""
-    _chosen("variant of mPLUG-Owl", variant or "usual", ("usual",))
+    """Plans mPLUG-Owl, its encoder trained in stage 1 or frozen; the LoRA joins after stage 1."""
+    encoder_state = _chosen("state of mPLUG-Owl's encoder", variant, mplug_owl.ENCODERS)
     encoder, llm = normed_vision_shape(numbers.vision), language_shape(numbers.language)
     with torch.device("meta"):
         model = mplug_owl.build(numbers, encoder, llm, IMAGE_TOKEN)
     queries, jobs = numbers.abstractor.num_query_tokens, []
-    for number, stage in (("1", numbers.stage1), ("2", numbers.stage2)):
+    stage1 = replace(numbers.stage1, trainable=mplug_owl.STAGE1_TRAINABLE[encoder_state])
+    for number, stage in (("1", stage1), ("2", numbers.stage2)):
         if number == "2":
             with torch.device("meta"):
                 mplug_owl.give_lora(model, numbers.lora)
