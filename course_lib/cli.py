@@ -16,6 +16,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from course_lib.commands.evaluate import evaluate, show
+from course_lib.commands.experiment import experiment
 from course_lib.commands.plan import plan, print_plan
 from course_lib.errors import unknown_name_error
 
@@ -23,6 +25,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 zoo_app = typer.Typer(no_args_is_help=True, help="Check or build the pretrained toy models.")
 app.add_typer(zoo_app, name="zoo")
 app.command()(plan)
+app.command()(evaluate)
+app.command()(experiment)
 SCALES = ("toy", "small", "a100")
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
@@ -30,13 +34,6 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard 
 def _check(kind: str, name: str, known: tuple[str, ...]) -> None:
     if name not in known:
         raise unknown_name_error(kind, name, known)
-
-
-def _print(found: dict, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(found))
-    else:
-        Console().print_json(json.dumps(found))
 
 
 @app.command()
@@ -59,23 +56,27 @@ def doctor(json_: Json = False) -> None:
 @app.command()
 def train(
     recipe: str,
-    stage: Annotated[str, typer.Option(help="1 or 2; LLaVA trains both where none is named")] = "",
+    stage: Annotated[str, typer.Option(help="1, 2 or VPGTrans's 3; both 1 and 2 where none")] = "",
     scale: Annotated[str, typer.Option(help="toy, small or a100")] = "toy",
-    language: Annotated[str, typer.Option(help="BLIP-2's frozen language model: opt or t5")] = "",
+    language: Annotated[str, typer.Option(help="BLIP-2's or VPGTrans's: opt, t5, ...")] = "",
     version: Annotated[str, typer.Option(help="of LLaVA: v1 or v1.5")] = "",
-    init: Annotated[str, typer.Option(help="stage-1 run for stage 2; 'none' for random")] = "",
+    init: Annotated[str, typer.Option(help="run that the stage begins with; 'none': random")] = "",
     curated: Annotated[str, typer.Option(help="MiniGPT-4's own set: its folder")] = "",
+    encoder: Annotated[str, typer.Option(help="mPLUG-Owl's in stage 1: trained or frozen")] = "",
     steps: Annotated[int | None, typer.Option(help="other number of steps")] = None,
     scenes: Annotated[int | None, typer.Option(help="other number of training scenes")] = None,
     out: Annotated[Path | None, typer.Option(help="run directory")] = None,
     seed: int = 0,
     resume: bool = False,
+    log: Annotated[str, typer.Option(help="also to tensorboard or wandb")] = "none",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="tell what it costs")] = False,
 ) -> None:
     """Train a recipe, or one stage of it."""
     if dry_run:
-        return print_plan(recipe, scale, stage=stage, variant=language or version, steps=steps)
+        variant = language or version or encoder
+        return print_plan(recipe, scale, stage=stage, variant=variant, steps=steps)
     from course_lib.commands.runs import RECIPES, train_recipe
+    from course_lib.training.tracking import tracking
 
     _check("recipe", recipe, RECIPES)
     _check("scale", scale, SCALES)
@@ -85,26 +86,14 @@ def train(
             "use --scale toy, or --dry-run for what it costs."
         )
     named = {"stage": stage, "language": language, "version": version, "init": init}
-    chosen = {name: value for name, value in (named | {"curated": curated}).items() if value}
+    named |= {"curated": curated, "encoder": encoder}
+    chosen = {name: value for name, value in named.items() if value}
     numbers = {"steps": steps, "scenes": scenes, "seed": seed, "resume": resume}
-    for target, rows in train_recipe(recipe, out, chosen, **numbers):
+    with tracking(log):
+        trained = train_recipe(recipe, out, chosen, **numbers)
+    for target, rows in trained:
         last = rows[-1]
         Console(stderr=True).print(f"{target}: {last['step']} steps, loss {last['loss']:.3f}")
-
-
-@app.command()
-def evaluate(
-    run: str,
-    seed: Annotated[int, typer.Option(help="of the held-out scenes")] = 0,
-    n: Annotated[int, typer.Option(help="held-out scenes", min=10)] = 200,
-    split: Annotated[str, typer.Option(help="test or combos")] = "test",
-    json_: Json = False,
-) -> None:
-    """Measure a run directory or a zoo model on held-out scenes."""
-    _check("split", split, ("test", "combos"))
-    from course_lib.commands.runs import evaluate as measure
-
-    _print(measure(run, seed=seed, n=n, split=split), json_)
 
 
 @app.command()
@@ -149,28 +138,6 @@ def progress(
         Console().print(line, soft_wrap=isinstance(line, str), highlight=False)
 
 
-@app.command()
-def experiment(
-    name: str,
-    seeds: Annotated[int, typer.Option(help="runs of each variant", min=1)] = 3,
-    steps: Annotated[int | None, typer.Option(help="fewer steps, for a trial")] = None,
-    json_: Json = False,
-) -> None:
-    """Try a claim of a paper; goes on where it was stopped."""
-    from course_lib.experiments.runner import run_experiment
-
-    rows = run_experiment(name, tuple(range(seeds)), steps, say=Console(stderr=True).print)
-    if json_:
-        print(json.dumps({"experiment": name, "rows": rows}))
-    else:
-        table = Table("variant", "seed", "steps", "measured")
-        for row in rows:
-            numbers = {k: v for k, v in row["scores"].items() if isinstance(v, int | float)}
-            scores = " ".join(f"{k} {v:.3f}" for k, v in numbers.items() if "." not in k)
-            table.add_row(row["arm"], str(row["seed"]), str(row["steps"]), scores)
-        Console().print(table)
-
-
 @zoo_app.command("build")
 def zoo_build(
     names: Annotated[
@@ -202,7 +169,7 @@ def zoo_build(
         name = wanted[0]
         card = build_run(name) if name in ZOO_RUNS else build(name, first_round=first_round)
         cards = {name: card}
-    _print(cards, json_)
+    show(cards, json_)
     passed = sum(card["passed"] for card in cards.values())
     if not json_:
         print(f"zoo: {passed} passed, {len(cards) - passed} failed")

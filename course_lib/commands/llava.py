@@ -8,7 +8,7 @@ from pathlib import Path
 from course_lib.commands.runs import Opened, rebuilt, toy_config
 from course_lib.commands.two_stages import STAGES, train_two_stages
 from course_lib.data.chat_ids import ChatTokenizer
-from course_lib.data.chat_templates import HUMAN, chat_pieces, chat_template, typed_turn
+from course_lib.data.chat_templates import chat_template
 from course_lib.data.prompts import image_token_id
 from course_lib.data.toy import CACHE, ToyScenes
 from course_lib.data.toy_instructions import (
@@ -183,13 +183,10 @@ def evaluate(run: str, *, seed: int = 0, n: int = 200, split: str = "test") -> d
     config = opened.config
     data = ToyScenes(10 * n, 10_000 + seed, split, opened.encoder)  # as commands.blip2.evaluate
     answerer = ChatAnswerer(opened.model, opened.tokenizer, data, opened.asker)
-    # An image and no word, which is what stage 1 trains.
-    pair = [typed_turn(HUMAN, "", num_images=1)]
-    prompt = opened.asker.chat(chat_pieces(chat_template("plain"), pair, answered=False)).ids
     found = {key: config.get(key) for key in ("recipe", "scale")}
     found |= {"version": config["llava_version"]}
     found |= {"stage": config["stage_number"], "split": split, "seed": seed, "n": n}
-    written = answerer.captions(list(range(n)), prompt)
+    written = answerer.captions(list(range(n)), opened.asker.caption_ids())
     found["captions"] = caption_scores(written, data.scenes[:n])
     found["instructions"] = evaluate_instructions(answerer, max(2, n // 2), n, seed)
     return found

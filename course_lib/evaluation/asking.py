@@ -33,6 +33,9 @@ class Asker(Protocol):
     def ids(self, prompt: str, num_images: int) -> list[int]:
         """Returns the ids of the whole prompt, with the places of the visual tokens."""
 
+    def ids_of(self, words: str, num_images: int) -> list[int]:
+        """Does the same for words that are put as they are, as a benchmark words them."""
+
     def is_right(self, answer: str, question: Question) -> bool:
         """Tells whether an answer in this recipe's style says what the scene says."""
 
@@ -91,7 +94,11 @@ class Blip2Asker:
 
     def ids(self, prompt: str, num_images: int) -> list[int]:
         """Returns BLIP-2's prompt; see `blip2_prompt`."""
-        return blip2_prompt(self.tokenizer, self.wording(prompt), self.num_query_tokens, num_images)
+        return self.ids_of(self.wording(prompt), num_images)
+
+    def ids_of(self, words: str, num_images: int) -> list[int]:
+        """Returns BLIP-2's prompt with these very words."""
+        return blip2_prompt(self.tokenizer, words, self.num_query_tokens, num_images)
 
     def is_right(self, answer: str, question: Question) -> bool:
         """Compares texts: this recipe answers with the one right word, or with the caption."""

@@ -19,7 +19,7 @@ def write_behind(
     images: Callable[[list[int]], dict[str, torch.Tensor]],
     longest: int,
 ) -> list[list[int]]:
-    """Returns the ids that a decoder-only model writes behind each prompt, its end left out.
+    """Returns the ids that a model writes behind each prompt, its end left out.
 
     Args:
         model: in eval mode or not; generation switches it for itself.
@@ -28,11 +28,14 @@ def write_behind(
         images: from places in `prompts` to the images of these, in their order; {} for none.
         longest: most words of an answer.
     """
+    encoder_decoder, device = model.language.is_encoder_decoder, next(model.parameters()).device
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     found: dict[int, list[int]] = {}
     for start in range(0, len(order), BATCH):
         part = order[start : start + BATCH]
-        batch = generation_batch(tokenizer, [prompts[i] for i in part], False) | images(part)
+        asked = [prompts[index] for index in part]
+        batch = generation_batch(tokenizer, asked, encoder_decoder) | images(part)
+        batch = {name: tensor.to(device) for name, tensor in batch.items()}
         written = model.generate(batch, max_new_tokens=longest)
         found |= dict(zip(part, written, strict=True))
     return [found[index] for index in range(len(prompts))]

@@ -6,6 +6,7 @@ No picture is needed here and no model: text goes in, shares come out.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from course_lib.evaluation.cider import cider_d
 from course_lib.world.language import canonical_caption, captions
@@ -80,6 +81,36 @@ def caption_scores(texts: list[str], scenes: list[Scene]) -> dict[str, float]:
         "exact": sum(exact) / len(exact),
         "cider": float(cider_d([_spaced(text) for text in texts], references)[0]),
     }
+
+
+def attribute_shares(texts: Sequence[str], scenes: Sequence[Scene]) -> dict[str, float]:
+    """Tells attribute by attribute how much of its scene each caption names right.
+
+    Args:
+        texts: what the model wrote.
+        scenes: what was there, as many.
+
+    Returns:
+        colour, size, shape, digit: of the things there, the share whose colour, size or kind is
+        what the first thing named at their place has (shape and digit are the kinds of those that
+        are one); a place that is not named counts as wrong;
+        place: places named right ÷ places there or named, over all scenes.
+        One of which nothing is there is left out.
+    """
+    right: dict[str, list[bool]] = {"colour": [], "size": [], "shape": [], "digit": [], "place": []}
+    for text, scene in zip(texts, scenes, strict=True):
+        named: dict[str | None, dict[str, str]] = {}
+        for thing in named_things(text):
+            named.setdefault(thing.get("place"), thing)
+        for thing in scene.things:
+            said = named.get(thing.place, {})
+            right["colour"].append(said.get("colour") == thing.colour)
+            right["size"].append(said.get("size") == thing.size)
+            right["digit" if thing.is_digit else "shape"].append(said.get("kind") == thing.kind)
+        there = {thing.place for thing in scene.things}
+        places = named.keys() - {None}
+        right["place"] += [place in there & places for place in there | places]
+    return {name: sum(found) / len(found) for name, found in right.items() if found}
 
 
 def _spaced(text: str) -> str:

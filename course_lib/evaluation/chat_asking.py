@@ -7,7 +7,13 @@ image, the roles and the end token are put by the template alone.
 from __future__ import annotations
 
 from course_lib.data.chat_ids import ChatTokenizer
-from course_lib.data.chat_templates import HUMAN, ChatTemplate, chat_pieces, typed_turn
+from course_lib.data.chat_templates import (
+    HUMAN,
+    ChatTemplate,
+    chat_pieces,
+    chat_template,
+    typed_turn,
+)
 from course_lib.evaluation.asking import CAPTION_WISHES
 from course_lib.evaluation.captions import named_things
 from course_lib.evaluation.toy_answers import score_answer
@@ -35,8 +41,17 @@ class ChatAsker:
 
     def ids(self, prompt: str, num_images: int = 1) -> list[int]:
         """Returns the ids of the prompt, up to where the answer begins."""
-        turn = typed_turn(HUMAN, self.wording(prompt), num_images)
+        return self.ids_of(self.wording(prompt), num_images)
+
+    def ids_of(self, words: str, num_images: int) -> list[int]:
+        """Returns the ids of a prompt with these very words as the first turn."""
+        turn = typed_turn(HUMAN, words, num_images)
         return self.chat(chat_pieces(self.template, [turn], answered=False)).ids
+
+    def caption_ids(self) -> list[int]:
+        """Returns the ids behind which stage 1 trains a caption: those of an image and no word."""
+        turn = typed_turn(HUMAN, "", num_images=1)
+        return self.chat(chat_pieces(chat_template("plain"), [turn], answered=False)).ids
 
     def is_right(self, answer: str, question: Question) -> bool:
         """Reads what a sentence claims; a description has to name the caption's things, no other.

@@ -26,8 +26,12 @@ class InterleavedAsker:
 
     def ids(self, prompt: str, num_images: int) -> list[int]:
         """Returns the ids of the prompt, one tag an image."""
+        return self.ids_of(self.wording(prompt), num_images)
+
+    def ids_of(self, words: str, num_images: int) -> list[int]:
+        """Returns the ids of a prompt with these very words behind the tags."""
         images = tuple(map(str, range(num_images)))
-        return document_row(self.tokenizer, [Chunk(self.wording(prompt), images=images)]).ids
+        return document_row(self.tokenizer, [Chunk(words, images=images)]).ids
 
     def is_right(self, answer: str, question: Question) -> bool:
         """Compares texts: this recipe answers with the one right word, or with the caption."""

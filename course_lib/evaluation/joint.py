@@ -15,6 +15,7 @@ import numpy as np
 from course_lib.data.chat_ids import ChatTokenizer
 from course_lib.data.chat_templates import HUMAN, ChatTemplate, Turn, chat_pieces, typed_turn
 from course_lib.data.toy_owl import OwlScenes, frames_of, several_turn
+from course_lib.errors import counted
 from course_lib.evaluation.batched import write_behind
 from course_lib.evaluation.captions import named_things
 from course_lib.evaluation.toy_answers import score_answer
@@ -67,7 +68,7 @@ class JointAsker:
     def _prompt(self, number: int, parts: tuple[str, ...], rows: Sequence[int]) -> list[int]:
         if len(parts) != len(rows) + 1:
             raise ValueError(
-                f"Prompt {number} comes with {len(rows)} images and keeps places for "
+                f"Prompt {number} comes with {counted(len(rows), 'image')} and keeps places for "
                 f"{len(parts) - 1}: write one place for each image."
             )
         pieces = chat_pieces(self.template, [Turn(HUMAN, tuple(parts))], answered=False)

@@ -2,7 +2,12 @@
 
 import pytest
 
-from course_lib.evaluation.captions import caption_scores, named_things, things_right
+from course_lib.evaluation.captions import (
+    attribute_shares,
+    caption_scores,
+    named_things,
+    things_right,
+)
 from course_lib.evaluation.vqa import is_right, vqa_scores
 from course_lib.world import Scene, Thing, sample_scenes
 from course_lib.world.language import canonical_caption, captions
@@ -69,3 +74,28 @@ def test_types_count_the_same_whatever_their_number():
 @pytest.mark.parametrize(("answer", "right"), [("Red.", True), (" red ", True), ("red red", False)])
 def test_case_space_and_full_stop_do_not_matter(answer, right):
     assert is_right(answer, Question("colour", "?", "red")) == right
+
+
+def test_attributes_are_counted_one_by_one_at_their_places():
+    blue = Scene((Thing("star", "blue", "small", "top-left", (4, 4, 16, 16)),))
+    said = ["a large red circle at top-left and a large blue 1 at bottom-left.", ""]
+    found = attribute_shares(said, [SCENE, blue])
+    # The circle's colour and shape are right, its size is not; the 7 and the star are not named.
+    assert found["colour"] == pytest.approx(1 / 3) and found["size"] == 0
+    assert found["shape"] == 1 / 2 and found["digit"] == 0
+    # top-left, bottom-left and bottom-right of the first scene, top-left of the second.
+    assert found["place"] == 1 / 4
+    right = attribute_shares([canonical_caption(SCENE)], [SCENE])
+    assert right == {"colour": 1, "size": 1, "shape": 1, "digit": 1, "place": 1}
+    assert "digit" not in attribute_shares(["a small thing."], [blue])
+
+
+def test_of_two_things_named_at_one_place_the_first_counts():
+    said = "a small red circle at top-left and a large blue star at top-left."
+    found = attribute_shares([said], [SCENE])
+    assert found["colour"] == 1 / 2 and found["place"] == 1 / 2
+
+
+def test_attributes_need_one_caption_a_scene():
+    with pytest.raises(ValueError, match="shorter"):
+        attribute_shares(["a", "b"], [SCENE])
