@@ -76,6 +76,18 @@ MAPS = {
         "answer": _HERE,
         "next_word": _HERE,
     },
+    "09": {
+        "image": _HERE,
+        "encoder": Lit(TRAINS),
+        "head": Lit(TRAINS, ("abstractor,", "16 queries")),
+        "tokens": Lit(USED, ("16 visual", "tokens")),
+        "projector": Lit(TRAINS, ("projector,", "end token")),
+        "fusion": _HERE,
+        "words": Lit(USED, ("captions,", "questions")),
+        "language": Lit(TRAINS, ("LoRA of the", "language model")),
+        "answer": _HERE,
+        "next_word": _HERE,
+    },
     "10": {
         "image": _HERE,
         "encoder": _ENCODER,

@@ -19,27 +19,27 @@ from tests.tiny_runs import tiny_encoder
 QUERIES, WIDTH = 3, 16
 
 
-def numbers() -> mplug_owl.Scale:
+def numbers(queries: int = QUERIES) -> mplug_owl.Scale:
     """Returns toy's numbers with a tiny abstractor."""
     sizes = AbstractorConfig(
         hidden_size=WIDTH,
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=20,
-        num_query_tokens=QUERIES,
+        num_query_tokens=queries,
         dropout=0.0,
     )
     return replace(mplug_owl.scale("toy"), abstractor=sizes)
 
 
-def tiny_owl() -> Opened:
+def tiny_owl(queries: int = QUERIES) -> Opened:
     """Builds it as stage 1 starts: no LoRA."""
     encoder = NormedVisionEncoder(tiny_encoder().model)
     tokenizer = build_tokenizer("llama")
     config = text_config("llama", vocabulary=len(tokenizer))
     config.max_position_embeddings = 384
     language = LanguageModel(randomise(LlamaForCausalLM(config), 2))
-    toy = numbers()
+    toy = numbers(queries)
     model = mplug_owl.build(toy, encoder, language, image_token_id(tokenizer))
     randomise(model.vpg.head, 4)
     chat = ChatTokenizer(tokenizer, mplug_owl.places_of(toy))

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-ROW = re.compile(r"^\|\s*((\d\d[ab]?)\.\d+)\s*\|\s*(.*?)\s*\|\s*$", re.MULTILINE)
+ROW = re.compile(r"^\|\s*((\d\d)\.\d+)\s*\|\s*(.*?)\s*\|\s*$", re.MULTILINE)
 NO_WORDS = "(not in the notebook's table of objectives)"
 NONE_YET = "No progress yet: the check of an exercise and the quiz of a notebook keep what you did."
 
@@ -35,7 +35,7 @@ def objectives_in(folder: Path = NOTEBOOKS) -> tuple[dict[str, str], list[str]]:
             troubles.append(f"{path.name} cannot be read: its objectives stand without words.")
             continue
         rows = (row for text in texts for row in ROW.findall(text))
-        own = path.name.split("_")[0]
+        own = path.name[:2]  # 09a and 09b share the numbers of one chapter
         found |= {objective: words for objective, notebook, words in rows if notebook == own}
     return found, troubles
 

@@ -29,6 +29,7 @@ from course_lib.instructions.toy_several import (
     MOST_PICTURES,
     Move,
     frame_parts,
+    how_many,
     in_one_picture,
     move,
     picture_parts,
@@ -54,8 +55,8 @@ class Joint:
     """
 
     text: float = 0.5
-    text_shares: tuple[float, ...] = (2, 1, 2, 2, 2)
-    image_shares: tuple[float, ...] = (3, 2, 1)
+    text_shares: tuple[float, ...] = (4, 2, 3, 3, 6)
+    image_shares: tuple[float, ...] = (2, 3, 1)
     mix: tuple[float, ...] = PAPER_MIX
 
 
@@ -186,8 +187,8 @@ def image_turns(
         rows = frames_of(clip, rng)
         return [Turn(HUMAN, frame_parts(len(rows))), typed_turn(GPT, clip.turn.answer)], rows
     if kind == "several":
-        count = int(rng.integers(2, MOST_PICTURES + 1))
-        rows = [index, *(int(row) for row in rng.integers(len(data), size=count - 1))]
+        others = rng.integers(len(data), size=how_many(rng) - 1)
+        rows = [index, *(int(row) for row in others)]
         asked = several_turn(data, rows, rng, which=rng.random() < 0.5)
         if asked is not None:
             parts, turn = asked

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import nbformat
 
-from course_lib.devtools.environment import ROOT, find_notebooks
+from course_lib.devtools.environment import ROOT, find_notebooks, number_of
 from course_lib.devtools.execute import prepare_kernels, run_notebook
 
 RESULTS = ROOT / "course_lib" / "results" / "bands.jsonl"
@@ -144,7 +144,7 @@ def main() -> int:
         prepare_kernels(Path(scratch))
         for path in find_notebooks(options.names):
             rows = []
-            command = f"python -m course_lib.devtools.bands {path.stem[:2]}"
+            command = f"python -m course_lib.devtools.bands {number_of(path)}"
             for name, changes in runs:
                 row = {"notebook": path.stem, "variant": name, "command": command}
                 rows.append(row | measure(path, **changes))

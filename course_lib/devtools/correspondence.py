@@ -8,6 +8,8 @@ from course_lib.devtools import (
     correspondence_blip2,
     correspondence_llava,
     correspondence_minigpt4,
+    correspondence_mplug_owl,
+    correspondence_vpgtrans,
 )
 from course_lib.devtools.correspondence_row import Row
 from course_lib.devtools.environment import find_notebooks
@@ -16,6 +18,8 @@ _CHAPTERS = {
     "04": correspondence_blip2.ROWS,
     "07": correspondence_llava.ROWS,
     "08": correspondence_minigpt4.ROWS,
+    "09": correspondence_mplug_owl.ROWS,
+    "10": correspondence_vpgtrans.ROWS,
 }
 
 

@@ -24,6 +24,16 @@ def find_notebooks(names: list[str] | None = None, folder: Path = NOTEBOOKS) -> 
     return [path for path in known if path.name.startswith(tuple(names))]
 
 
+def number_of(path: Path) -> str:
+    """Returns the number of a notebook, such as "03", or "09a" where a chapter has two files."""
+    return path.stem.split("_")[0]
+
+
+def chapter_of(number: str) -> str:
+    """Returns by what exercises, questions and objectives are numbered: "09" for 09a and 09b."""
+    return number[:2]
+
+
 def cores() -> int:
     """Returns the number of cores this process may use; the variable WORKERS overrides it.
 

@@ -19,7 +19,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from course_lib.devtools.environment import find_notebooks, offline_environment
+from course_lib.devtools.environment import find_notebooks, number_of, offline_environment
 from course_lib.devtools.hygiene import notebook_problems
 from course_lib.errors import atomic_path
 
@@ -192,7 +192,7 @@ def main() -> int:
             try:
                 passed += execute_one(path, options.check)
             except KeyboardInterrupt:
-                left = " ".join(other.stem[:2] for other in notebooks[index:])
+                left = " ".join(number_of(other) for other in notebooks[index:])
                 print(f"\nInterrupted; {path.name} is untouched.")
                 print(f'Go on with: make notebooks NB="{left}"')
                 return 130

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import nbformat
 
-from course_lib.devtools.environment import find_notebooks
+from course_lib.devtools.environment import chapter_of, find_notebooks
 from course_lib.teach.quizzes import quiz_objectives
 from course_lib.teach.task import Exercise, exercise_ids, find_exercise
 
 TAG = "exercise:"
-FEWEST, MOST, COUNTED = 5, 8, ("01", "02", "03", "04", "06", "07", "08")
-_OBJECTIVE = re.compile(r"^\|\s*(\d\d[ab]?\.\d+)\s*\|", re.MULTILINE)
+FEWEST, MOST, COUNTED = 5, 8, ("01", "02", "03", "04", "06", "07", "08", "09a")
+_OBJECTIVE = re.compile(r"^\|\s*(\d\d\.\d+)\s*\|", re.MULTILINE)
 STARS = {1: "★☆☆", 2: "★★☆", 3: "★★★"}
 
 
@@ -75,14 +75,18 @@ def exercise_problems(notebook: nbformat.NotebookNode, number: str) -> list[str]
 
     Args:
         notebook: a committed one; without any exercise it has no problem.
-        number: which one it is, such as "03".
+        number: which one it is, such as "03"; "09b" holds the exercises of chapter 09 whose
+            objectives stand in its table.
     """
     names = [exercise_of(cell) for cell in notebook.cells]
     code = [cell.cell_type == "code" for cell in notebook.cells]
     used = [name for name, is_code in zip(names, code, strict=True) if name and is_code]
     if not any(names):
         return []
-    own = {name for name in exercise_ids() if name.split(".")[0] == number}
+    own = {name for name in exercise_ids() if name.split(".")[0] == chapter_of(number)}
+    if number != chapter_of(number):
+        listed = objectives_of(notebook, number)
+        own = {name for name in own if find_exercise(name).objective in listed}
     problems = [f"{name}: no cell holds this exercise" for name in sorted(own - set(used))]
     problems += [f"{name}: it is here twice" for name in sorted(set(used)) if used.count(name) > 1]
     for index, (name, is_code) in enumerate(zip(names, code, strict=True)):
@@ -129,12 +133,17 @@ def stub_problems(cell: nbformat.NotebookNode, name: str) -> list[str]:
 
 def unchecked(notebook: nbformat.NotebookNode, number: str) -> list[str]:
     """Returns the objectives of a notebook's table that no exercise and no question is about."""
-    texts = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     exercises = filter(None, (exercise_of(cell) for cell in notebook.cells))
     checked = {find_exercise(name).objective for name in exercises if name in exercise_ids()}
     checked |= set(quiz_objectives().values())
-    wanted = {name for name in _OBJECTIVE.findall(texts) if name.split(".")[0] == number}
-    return sorted(wanted - checked)
+    return sorted(objectives_of(notebook, number) - checked)
+
+
+def objectives_of(notebook: nbformat.NotebookNode, number: str) -> set[str]:
+    """Returns the objectives of a notebook's table; rows about other chapters do not count."""
+    texts = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    found = _OBJECTIVE.findall(texts)
+    return {name for name in found if name.split(".")[0] == chapter_of(number)}
 
 
 def _functions(node: ast.stmt) -> list[ast.FunctionDef]:

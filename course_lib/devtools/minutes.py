@@ -23,10 +23,10 @@ from pathlib import Path
 import nbformat
 
 from course_lib.devtools.bands import note
-from course_lib.devtools.environment import ROOT, find_notebooks
+from course_lib.devtools.environment import ROOT, find_notebooks, number_of
 from course_lib.devtools.execute import prepare_kernels, run_notebook, write_notebook
 from course_lib.devtools.exercise_cells import exercise_of
-from course_lib.teach.task import exercise_ids, find_exercise
+from course_lib.teach.task import find_exercise
 
 RESULTS = ROOT / "course_lib" / "results" / "minutes.jsonl"
 README = ROOT / "README.md"
@@ -68,7 +68,7 @@ def computing(path: Path) -> int:
     rows = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
     found = [row["core_seconds"] for row in rows if row["notebook"] == path.stem]
     if not found:
-        command = f"python -m course_lib.devtools.minutes --measure {path.stem[:2]}"
+        command = f"python -m course_lib.devtools.minutes --measure {number_of(path)}"
         raise ValueError(f"{path.name} was never measured: run {command}")
     return math.ceil(found[-1] / 60)
 
@@ -79,9 +79,9 @@ def time_line(path: Path) -> str:
     Raises:
         ValueError: when the notebook was never measured.
     """
-    notebook, number = nbformat.read(path, as_version=4), path.stem.split("_")[0]
+    notebook = nbformat.read(path, as_version=4)
     reading = words_in(notebook) / WORDS_A_MINUTE + code_lines_in(notebook) / LINES_A_MINUTE
-    own = [name for name in exercise_ids() if name.startswith(f"{number}.")]
+    own = set(filter(None, map(exercise_of, notebook.cells)))
     parts = [f"about {tens(reading)} minutes to read"]
     if own:
         total = tens(sum(find_exercise(name).minutes for name in own))
@@ -99,7 +99,7 @@ def measure(path: Path) -> float:
     before = used()
     run_notebook(path)
     seconds = round(used() - before)
-    command = f"python -m course_lib.devtools.minutes --measure {path.stem[:2]}"
+    command = f"python -m course_lib.devtools.minutes --measure {number_of(path)}"
     row = {"notebook": path.stem, "command": command, "core_seconds": seconds}
     note(row, RESULTS, same=("notebook",))
     return seconds

@@ -18,7 +18,7 @@ import nbformat
 
 from course_lib.devtools.correspondence import rows_now
 from course_lib.devtools.correspondence_row import Row
-from course_lib.devtools.environment import ROOT, find_notebooks
+from course_lib.devtools.environment import ROOT, find_notebooks, number_of
 
 RESULTS = ROOT / "course_lib" / "results" / "parity.jsonl"
 TABLE = ROOT / "PARITY.md"
@@ -80,21 +80,30 @@ def read_report(report: Path) -> dict[str, Differences]:
 
 
 @cache
-def printed_by(number: str) -> frozenset[str]:
+def printed_by(path: Path) -> frozenset[str]:
     """Returns the lines that the cells of a notebook print, as they are stored."""
     lines: set[str] = set()
-    for path in find_notebooks([number]):
-        for cell in nbformat.read(path, as_version=4).cells:
-            for output in cell.get("outputs", []):
-                lines |= set(output.get("text", "").splitlines())
+    for cell in nbformat.read(path, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            lines |= set(output.get("text", "").splitlines())
     return frozenset(lines)
+
+
+def notebook_of(row: Row) -> Path | None:
+    """Returns the notebook that prints a row's line: of a chapter with two files the one of both.
+
+    The line begins with the chapter's number ("09: …"), or with that of one file ("09b: …").
+    """
+    number, _, line = row.line.partition(": ")
+    there = (path for path in find_notebooks([number]) if f"{line}: True" in printed_by(path))
+    return next(there, None)
 
 
 def problems_of(row: Row, measured: dict[str, Differences]) -> list[str]:
     """Returns what is missing of a row: its line in the notebook, its symbol, its proof."""
     problems = []
     number, _, line = row.line.partition(": ")
-    if f"{line}: True" not in printed_by(number):
+    if notebook_of(row) is None:
         problems.append(f"no cell of notebook {number} prints {line + ': True'!r}")
     if row.symbol:
         try:
@@ -108,9 +117,8 @@ def problems_of(row: Row, measured: dict[str, Differences]) -> list[str]:
 
 def written(row: Row, measured: dict[str, Differences]) -> str:
     """Writes a row as a line of Markdown."""
-    number, _, line = row.line.partition(": ")
-    path = find_notebooks([number])[0]
-    cell = f"[{number}](notebooks/{path.name}): “{line}”"
+    path, line = notebook_of(row), row.line.partition(": ")[2]
+    cell = f"[{number_of(path)}](notebooks/{path.name}): “{line}”"
     proof, difference = "the cell", "< 1e-5"
     if row.test:
         file, _, function = row.test.partition("::")

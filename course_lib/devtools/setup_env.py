@@ -30,10 +30,15 @@ def venv_python(root):
     return windows if os.name == "nt" else os.path.join(root, ".venv", "bin", "python")
 
 
-def is_ready(root):
+def stamp_file(root, extra=""):
+    """Returns the file that says what is installed: the course, or one of its optional groups."""
+    return os.path.join(root, ".venv", ".ready" + ("-" + extra if extra else ""))
+
+
+def is_ready(root, extra=""):
     """Says whether the environment was made in this folder from the present lists of packages."""
     try:
-        with open(os.path.join(root, ".venv", ".ready")) as stream:
+        with open(stamp_file(root, extra)) as stream:
             return stream.read() == stamp_text(root) and os.path.exists(venv_python(root))
     except OSError:
         return False
@@ -79,17 +84,22 @@ def make_venv(root):
         _run([python, "-m", "ensurepip", "--upgrade"], root, "pip is missing from .venv.")
 
 
-def install(root, torch_index):
-    """Installs the course at the versions of constraints.txt and registers the notebook kernel."""
+def install(root, torch_index, extra="test"):
+    """Installs the course with an optional group of packages, at the versions of constraints.txt.
+
+    With the group of every set-up, `test`, it also registers the notebook kernel.
+    """
     python = venv_python(root)
     call = [python, "-m", "pip", "install", "--disable-pip-version-check"]
-    call += ["-c", "constraints.txt", "-e", ".[test]"]
+    call += ["-c", "constraints.txt", "-e", ".[" + extra + "]"]
     if torch_index:
         call += ["--extra-index-url", torch_index]
     if not sys.stdout.isatty():
         call += ["-qq"]  # in a log, errors alone; a person sees the progress
     print("set-up: installing (several minutes the first time)")
     _run(call, root, "The installation stopped; pip's own message is above.")
+    if extra != "test":
+        return
     kernel = [python, "-m", "ipykernel", "install", "--sys-prefix", "--name", "python3"]
     # One thread: two threads beside another busy process can take many times as long as one.
     _run([*kernel, "--env", "OMP_NUM_THREADS", "1"], root, "The kernel could not be registered.")
@@ -104,19 +114,22 @@ def main():
     """Brings `.venv` to the state that the lists of packages ask for."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--torch-index", default="", help="an extra index, for torch's CPU build")
+    parser.add_argument("--extra", default="", help="an optional group: classroom, book")
     options = parser.parse_args()
-    if is_ready(ROOT):
+    wanted = [extra for extra in ("", options.extra) if not is_ready(ROOT, extra)]
+    if not wanted:
         return
     problem = version_problem(sys.version_info, sys.executable)
     if problem:
         sys.exit("set-up: " + problem)
     try:
         make_venv(ROOT)
-        install(ROOT, options.torch_index)
+        for extra in dict.fromkeys(wanted):
+            install(ROOT, options.torch_index, extra or "test")
+            with open(stamp_file(ROOT, extra), "w") as stream:
+                stream.write(stamp_text(ROOT))
     except KeyboardInterrupt:
         sys.exit("\nset-up: interrupted; the same command goes on from here.")
-    with open(os.path.join(ROOT, ".venv", ".ready"), "w") as stream:
-        stream.write(stamp_text(ROOT))
     print("set-up: done")
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from course_lib.devtools.environment import ROOT, find_notebooks
+from course_lib.devtools.environment import ROOT, find_notebooks, number_of
 from course_lib.devtools.execute import (
     NotebookFailed,
     prepare_kernels,
@@ -110,7 +110,7 @@ def main() -> int:
     passed = sum(failure is None for _, _, failure, _ in rows)
     if unreached:
         stopped = notebooks[len(rows)]
-        print(f"\nInterrupted in {stopped.stem}. Go on with: make course FROM={stopped.stem[:2]}")
+        print(f"\nInterrupted in {stopped.stem}. Go on with: make course FROM={number_of(stopped)}")
         return 130
     print(f"\ncourse: {passed} passed, {len(rows) - passed} failed")
     return 0 if passed == len(rows) else 1

@@ -19,7 +19,14 @@ from course_lib.world.language import article, scene_in_words
 from course_lib.world.scene import PLACES, QUADRANT, Scene, Thing
 
 MOST_PICTURES = len(ORDINALS)
+# Of two, three and four pictures in training: half have two, as one learns by comparing few first.
+COUNT_SHARES = (0.5, 0.25, 0.25)
 MOVED = "what moved?"
+
+
+def how_many(rng: np.random.Generator) -> int:
+    """Draws how many pictures a question of training speaks of."""
+    return 2 + int(rng.choice(len(COUNT_SHARES), p=COUNT_SHARES))
 
 
 def which_picture(scenes: Sequence[Scene], rng: np.random.Generator) -> Turn | None:

@@ -17,7 +17,7 @@ import numpy as np
 from course_lib.instructions import toy_rules
 from course_lib.instructions.symbols import TYPES
 from course_lib.instructions.teacher import Turn
-from course_lib.instructions.toy_several import compared_in_words
+from course_lib.instructions.toy_several import compared_in_words, how_many
 from course_lib.world.language import scene_in_words
 from course_lib.world.questions import SIDES, Question, parity
 from course_lib.world.scene import COLOURS, DIGITS, KINDS, SIZES, Scene
@@ -135,14 +135,14 @@ def text_turns(
 
     Args:
         rng: of every choice.
-        scenes: what is told in words is one of these, or two or three of them to compare.
+        scenes: what is told in words is one of these, or two to four of them to compare.
         shares: of the five `TEXT_KINDS`.
         mix: of conversation, detail and reasoning among what is told.
     """
     kind = TEXT_KINDS[int(rng.choice(len(TEXT_KINDS), p=np.array(shares) / sum(shares)))]
     if kind not in ("told", "compare"):
         return [text_task(kind, rng)]
-    drawn = [scenes[int(i)] for i in rng.integers(len(scenes), size=int(rng.integers(2, 4)))]
+    drawn = [scenes[int(i)] for i in rng.integers(len(scenes), size=how_many(rng))]
     compared = compared_in_words(drawn, rng) if kind == "compare" else None
     if compared is not None:
         return [compared]

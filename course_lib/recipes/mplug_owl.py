@@ -7,10 +7,12 @@ no other recipe here trains its encoder. Stage 2 freezes all of that and trains 
 v_proj, on instructions with images and on text alone. Facts of the paper: arXiv 2304.14178,
 sections 3.1, 3.2, 4.1 and its appendix; official: X-PLUG/mPLUG-Owl. Letters: Q queries, E width.
 
-What decided at `toy`: 900 steps of stage 1 left .76 of things right in captions, 450 of stage 2
-then .86 of questions about one picture. Which of two pictures has something stood at .70 and what
-moved between frames at chance, since the language model finds neither in words (.08 and .00 before
-it is tuned): so a share of the text compares scenes in words.
+What decided at `toy`: an encoder that trains on 1,800 steps of captions (.97 of things right; .76
+after 900). Stage 2 then answers .92 of the questions about one picture. Which of two pictures has
+something is as hard in words as in pictures (.86 and .81): what stops it is the language model,
+which was right in .08 before it was tuned and learns colours before kinds. A share of the text that
+compares scenes in words, more questions about several pictures, and half of them about two, took
+it from .72 to .81.
 """
 
 from __future__ import annotations
@@ -104,7 +106,7 @@ def _toy() -> Scale:
             init_std=0.05,
         ),
         stage1=_stage1(1_800, 32, 1e-3, warmup_steps=100),
-        stage2=_stage2(1_200, 48, 2e-3, warmup_steps=50),
+        stage2=_stage2(1_500, 48, 2e-3, warmup_steps=50),
         template=chat_template("vicuna_v1"),  # what the zoo's LLaMA chats in
         num_scenes=12_000,
         num_clips=4_000,

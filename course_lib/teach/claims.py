@@ -7,14 +7,13 @@ The rows come from `course experiment NAME`.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-RESULTS = Path(__file__).parents[1] / "results"
+from course_lib.experiments.runner import RESULTS, read_rows
+
 LEAST_SEEDS = 3
 REPRODUCED, CONTRADICTED, NOT_VISIBLE = "reproduced", "contradicted", "not visible at this scale"
 
@@ -82,10 +81,11 @@ def judged(claim: Claim, folder: Path = RESULTS) -> Judged:
     """Reads a claim's rows and judges it; of several lengths of training the longest counts.
 
     Raises:
-        ValueError: where the results are missing or too few, with the command that makes them.
+        ValueError: where the results are missing, too few, or of another version, with the command
+            that makes them.
     """
-    path = folder / f"{claim.experiment}.jsonl"
-    rows = [row for row in _rows(path) if row["arm"] in (claim.better, claim.worse)]
+    both = claim.better, claim.worse
+    rows = [row for row in read_rows(claim.experiment, folder) if row["arm"] in both]
     steps = max((row["steps"] for row in rows), default=0)
     found = {(row["arm"], row["seed"]): row["scores"] for row in rows if row["steps"] == steps}
     other = claim.better if claim.over else claim.worse
@@ -93,20 +93,11 @@ def judged(claim: Claim, folder: Path = RESULTS) -> Judged:
     seeds = [seed for arm, seed in found if arm == claim.better and (other, seed) in found]
     if len(seeds) < LEAST_SEEDS:
         raise ValueError(
-            f"{path.name} has {len(seeds)} seeds of {claim.better!r} beside {other!r}: run "
-            f"`course experiment {claim.experiment}` first."
+            f"{claim.experiment}.jsonl has {len(seeds)} seeds of {claim.better!r} beside "
+            f"{other!r}: run `course experiment {claim.experiment}` first."
         )
     pairs = [(found[claim.better, s][claim.metric], found[other, s][metric]) for s in sorted(seeds)]
     return Judged(claim, tuple(pairs), steps, verdict(pairs))
-
-
-def _rows(path: Path) -> list[dict]:
-    """Returns the rows of a result file; a line that a kill cut short is left out."""
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        with contextlib.suppress(json.JSONDecodeError):
-            rows.append(json.loads(line))
-    return rows
 
 
 def card(result: Judged) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +41,15 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class _Ran:
+class Ran:
     """The outcome of one case: an output, or a fault with the kind of what was raised."""
 
     output: Any = None
     fault: Fault | None = None
     raised: str = ""
+
+
+Known = Callable[[], Iterable[tuple[Mistake, list[Ran]]]]
 
 
 def judge(exercise: Exercise, answer: Any) -> Verdict:
@@ -58,18 +62,41 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
     Returns:
         The verdict on the first case that fails; nothing is raised, but an interrupt by the user.
     """
-    largest = 0.0
-    for number, case in enumerate(exercise.cases()):
-        ran = _run(exercise, answer, case)
-        if number == 0 and ran.output is Ellipsis:
+
+    def outcomes(of: Any) -> Iterator[Ran]:
+        return (run_case(exercise, of, case) for case in exercise.cases())
+
+    def known() -> Iterator[tuple[Mistake, list[Ran]]]:
+        return ((mistake, list(outcomes(mistake.answer))) for mistake in exercise.mistakes)
+
+    says = [case.says for case in exercise.cases()]
+    return weigh(says, outcomes(answer), outcomes(exercise.reference), known, exercise.tolerance)
+
+
+def weigh(
+    says: Sequence[str], yours: Iterable[Ran], right: Iterable[Ran], known: Known, tolerance: float
+) -> Verdict:
+    """Compares outcomes that were already got, or are got one by one as they are asked for.
+
+    Args:
+        says: each case in words.
+        yours: the answer's outcomes, one a case; no more are asked for than are needed.
+        right: those of the reference.
+        known: gives known mistakes with theirs; called for a wrong answer alone.
+        tolerance: largest difference that counts as equal.
+    """
+    largest, seen = 0.0, []
+    yours = iter(yours)
+    for number, (words, true) in enumerate(zip(says, right, strict=True)):
+        seen.append(mine := next(yours))
+        if number == 0 and mine.output is Ellipsis:
             return Verdict(OPEN)
-        right = _run(exercise, exercise.reference, exercise.cases()[number])
-        assert right.fault is None, f"the reference fails: {right.fault}"
-        found = ran.fault or _compare(ran.output, right.output, exercise.tolerance)
+        assert true.fault is None, f"the reference fails: {true.fault}"
+        found = mine.fault or _compare(mine.output, true.output, tolerance)
         if isinstance(found, Fault):
-            slow = ran.raised == TookTooLong.__name__
-            mistake = None if slow else _recognised(exercise, answer)
-            where = f"{case.says}: {found.says}" if case.says else found.says
+            slow = mine.raised == TookTooLong.__name__
+            mistake = None if slow else _recognised([*seen, *yours], known, tolerance)
+            where = f"{words}: {found.says}" if words else found.says
             if mistake is None:
                 return Verdict(WRONG, found.property, where)
             return Verdict(WRONG, mistake.property, where, mistake.cause)
@@ -83,10 +110,10 @@ def _compare(yours: Any, right: Any, tolerance: float) -> Fault | float:
     return difference(yours, right, tolerance)
 
 
-def _run(exercise: Exercise, answer: Any, case: Case) -> _Ran:
+def run_case(exercise: Exercise, answer: Any, case: Case) -> Ran:
     """Runs one case with a seed, a time limit, and an eye on the inputs."""
     if not callable(answer) and callable(exercise.reference) and answer is not Ellipsis:
-        return _Ran(fault=Fault("type", f"it should be a function, yours is {kind_of(answer)}"))
+        return Ran(fault=Fault("type", f"it should be a function, yours is {kind_of(answer)}"))
     before = copy.deepcopy((case.args, case.kwargs))
     state = torch.random.get_rng_state()
     torch.manual_seed(0)
@@ -95,21 +122,21 @@ def _run(exercise: Exercise, answer: Any, case: Case) -> _Ran:
             output = exercise.run(answer, case)
     except TookTooLong:
         says = f"no answer within {exercise.seconds:g} seconds: does a loop never end?"
-        return _Ran(fault=Fault("time", says), raised=TookTooLong.__name__)
+        return Ran(fault=Fault("time", says), raised=TookTooLong.__name__)
     except Exception as error:
-        return _Ran(fault=_raised(error), raised=type(error).__name__)
+        return Ran(fault=_raised(error), raised=type(error).__name__)
     finally:
         torch.random.set_rng_state(state)
     if _changed(before, (case.args, case.kwargs)):
-        says = "it changes its own input in place: work on a copy (.clone())"
-        return _Ran(fault=Fault("input unchanged", says), raised="changed")
-    return _Ran(output)
+        says = "it changes its own input in place: work on a copy (x.clone(), list(x), dict(x))"
+        return Ran(fault=Fault("input unchanged", says), raised="changed")
+    return Ran(output)
 
 
 def _changed(before: Any, after: Any) -> bool:
     """Says whether plain data among the inputs differs; models are the answer's to change."""
     if isinstance(before, dict):
-        return any(_changed(before[key], after.get(key)) for key in before)
+        return before.keys() != after.keys() or any(_changed(before[k], after[k]) for k in before)
     if isinstance(before, tuple | list):
         pairs = zip(before, after, strict=False)
         return len(before) != len(after) or any(_changed(a, b) for a, b in pairs)
@@ -130,18 +157,16 @@ def _raised(error: Exception) -> Fault:
     return Fault("runs", f"it raises {type(error).__name__}: {text}{where}")
 
 
-def _recognised(exercise: Exercise, answer: Any) -> Mistake | None:
-    """Returns the known mistake whose outputs, on all cases, are those of the answer."""
-    yours = [_run(exercise, answer, case) for case in exercise.cases()]
-    for mistake in exercise.mistakes:
-        theirs = [_run(exercise, mistake.answer, case) for case in exercise.cases()]
+def _recognised(yours: list[Ran], known: Known, tolerance: float) -> Mistake | None:
+    """Returns the known mistake whose outcomes, on all cases, are those of the answer."""
+    for mistake, theirs in known():
         pairs = zip(yours, theirs, strict=True)
-        if all(_alike(mine, known, exercise.tolerance) for mine, known in pairs):
+        if all(_alike(mine, other, tolerance) for mine, other in pairs):
             return mistake
     return None
 
 
-def _alike(mine: _Ran, known: _Ran, tolerance: float) -> bool:
+def _alike(mine: Ran, known: Ran, tolerance: float) -> bool:
     if mine.fault or known.fault:
         return mine.raised == known.raised != ""
     try:

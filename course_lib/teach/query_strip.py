@@ -1,7 +1,7 @@
 """What each query reads of the picture, as a strip of small maps under a chat's answer.
 
-The weights are those of the last cross-attention, mean over its heads. A weight says what was read,
-not what it was used for. Letters: Q queries, N patches and, where it is there, CLS.
+The weights are those of the last layer that reads it, mean over its heads. A weight says what was
+read, not what it was used for. Letters: Q queries, N patches and, where it is there, CLS.
 """
 
 from __future__ import annotations
@@ -16,23 +16,25 @@ import numpy as np
 import torch
 
 from course_lib.evaluation.asking import OpenedRun
+from course_lib.teach.abstractor_gaze import abstractor_gaze, on_image
 from course_lib.teach.attention_maps import MOST_QUERIES, draw_attention_maps, patch_maps
 from course_lib.teach.gaze import gaze_of
 from course_lib.teach.picture_png import img_of
 from course_lib.vpg import QFormer
+from course_lib.vpg.abstractor import Abstractor
 
 
 def has_queries_that_read(opened: OpenedRun) -> bool:
-    """Tells whether the run's head reads patches by cross-attention that can be looked at."""
+    """Tells whether the run's head reads patches by attention that can be looked at."""
     head = opened.model.vpg.head
-    return isinstance(head, QFormer) and any(
-        layer.cross_attention is not None for layer in head.layers
-    )
+    if isinstance(head, QFormer):
+        return any(layer.cross_attention is not None for layer in head.layers)
+    return isinstance(head, Abstractor)
 
 
 @torch.no_grad()
 def last_gaze(opened: OpenedRun, pixel_values: torch.Tensor) -> torch.Tensor:
-    """Computes what each query reads in the last cross-attention, mean over its heads.
+    """Computes what each query reads of the image in the last layer, mean over its heads.
 
     Args:
         opened: an opened run whose queries read; see `has_queries_that_read`.
@@ -42,7 +44,10 @@ def last_gaze(opened: OpenedRun, pixel_values: torch.Tensor) -> torch.Tensor:
         (Q, N), at most 32 queries; each row sums to 1.
     """
     vpg = opened.model.vpg
-    return gaze_of(vpg.head, vpg.features(pixel_values))[0].mean(0)[:MOST_QUERIES]
+    head, features = vpg.head, vpg.features(pixel_values)
+    if isinstance(head, Abstractor):
+        return on_image(abstractor_gaze(head, features)[0].mean(0))[:MOST_QUERIES]
+    return gaze_of(head, features)[0].mean(0)[:MOST_QUERIES]
 
 
 def gaze_in_words(weights: torch.Tensor | np.ndarray) -> str:

@@ -1,16 +1,20 @@
 """`quiz("03")`: the questions of a notebook; each option has its reason, be it right or wrong.
 
-It works offline and by keyboard, and is made of plain ipywidgets. A stored notebook keeps the
-questions as text without the answers, which is also what a reader on paper sees.
+Where a chapter has two notebooks, each shows the questions about its own objectives:
+`quiz("09", ("09.5", "09.6"))`. It works offline and by keyboard, and is made of plain ipywidgets. A
+stored notebook keeps the questions as text without the answers, which is also what a reader on
+paper sees.
 """
 
 from __future__ import annotations
 
 import html
 import textwrap
+from collections.abc import Sequence
 
 import ipywidgets as widgets
 
+from course_lib.errors import unknown_name_error
 from course_lib.teach import style
 from course_lib.teach.progress import note
 from course_lib.teach.quizzes import Question, load_quiz, question_id
@@ -35,10 +39,17 @@ class Quiz:
     Args:
         notebook: its number, under which attempts are kept.
         questions: in order.
+        numbers: of the questions in their file, by which attempts are kept; None counts from 1.
     """
 
-    def __init__(self, notebook: str, questions: tuple[Question, ...]) -> None:
+    def __init__(
+        self,
+        notebook: str,
+        questions: tuple[Question, ...],
+        numbers: Sequence[int] | None = None,
+    ) -> None:
         self.notebook, self.questions = notebook, questions
+        self.numbers = range(1, len(questions) + 1) if numbers is None else numbers
         self.right: set[int] = set()
         self.choices = [_radio_buttons(question) for question in questions]
         narrow = {"width": "90px", "flex": "0 0 auto"}
@@ -79,7 +90,7 @@ class Quiz:
         sign, ink = RIGHT if option.right else WRONG
         if option.right:
             self.right.add(index)
-        trouble = note(question_id(self.notebook, index + 1), option.right)
+        trouble = note(question_id(self.notebook, self.numbers[index]), option.right)
         lines = [f'<b style="color:{ink}">{sign}:</b> {html.escape(option.reason)}']
         lines += [f"<small>{html.escape(trouble)}</small>"] if trouble else []
         self.reasons[index].value = "<br>".join(lines)
@@ -104,16 +115,29 @@ class Quiz:
         return {**(self.box._repr_mimebundle_(**kwargs) or {}), "text/plain": repr(self)}
 
 
-def quiz(notebook: str) -> Quiz:
+def quiz(notebook: str, objectives: Sequence[str] = ()) -> Quiz:
     """Returns the quiz of a notebook; let a cell end with it.
 
     Args:
         notebook: its number, such as "03".
+        objectives: the questions about these alone, such as ("09.5", "09.6"); () asks them all.
 
     Raises:
-        ValueError: for a notebook without a quiz, or a file with a fault.
+        ValueError: for a notebook without a quiz, a file with a fault, or an objective that no
+            question is about.
     """
-    return Quiz(notebook, load_quiz(notebook))
+    questions = load_quiz(notebook)
+    known = {question.objective for question in questions}
+    for objective in objectives:
+        if objective not in known:
+            raise unknown_name_error(f"objective of quiz {notebook}", objective, sorted(known))
+    wanted = [
+        (number, question)
+        for number, question in enumerate(questions, start=1)
+        if not objectives or question.objective in objectives
+    ]
+    numbers, asked = zip(*wanted, strict=True)
+    return Quiz(notebook, asked, numbers)
 
 
 def _radio_buttons(question: Question) -> widgets.RadioButtons:

@@ -9,6 +9,7 @@ thousands of steps later than with LLaMA's rotary positions.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -37,8 +38,17 @@ def sinusoids(positions: int, width: int) -> torch.Tensor:
     return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)
 
 
-def build_opt(width: int = 128, layers: int = 4, seed: int = 0) -> OPTForCausalLM:
-    """Builds an untrained toy OPT with a context of 384 tokens."""
+def build_opt(
+    width: int = 128, layers: int = 4, seed: int = 0, matching: bool = False
+) -> OPTForCausalLM:
+    """Builds an untrained toy OPT with a context of 384 tokens.
+
+    Args:
+        width: of the hidden states; 32 of it are a head.
+        layers: how many.
+        seed: of the weights.
+        matching: lets half of the heads start with queries that point where the keys do.
+    """
     tokenizer = build_tokenizer("opt", CONTEXT)
     torch.manual_seed(seed)
     config = OPTConfig(
@@ -61,7 +71,17 @@ def build_opt(width: int = 128, layers: int = 4, seed: int = 0) -> OPTForCausalL
     with torch.no_grad():
         table = model.model.decoder.embed_positions.weight
         table[2:] = 0.05 * sinusoids(CONTEXT, width)
+    if matching:
+        _match_queries(layer.self_attn for layer in model.model.decoder.layers)
     return model
+
+
+@torch.no_grad()
+def _match_queries(attentions: Iterable[nn.Module]) -> None:
+    """Lets half of the heads of each attention begin as matches of equal content."""
+    for attention in attentions:
+        half = attention.q_proj.out_features // 2
+        attention.q_proj.weight[half:] = attention.k_proj.weight[half:]
 
 
 def build_llama(width: int = 128, layers: int = 4, seed: int = 0) -> LlamaForCausalLM:
@@ -88,10 +108,7 @@ def build_llama(width: int = 128, layers: int = 4, seed: int = 0) -> LlamaForCau
     )
     model = LlamaForCausalLM(config)
     _normal_init(model, 0.05)
-    with torch.no_grad():
-        for layer in model.model.layers:
-            attention = layer.self_attn
-            attention.q_proj.weight[width // 2 :] = attention.k_proj.weight[width // 2 :]
+    _match_queries(layer.self_attn for layer in model.model.layers)
     return model
 
 

@@ -109,21 +109,6 @@ def _lm_stage(steps: int, rate: float, warmup: int, last_rate: float = 0.0) -> S
 
 
 def _opt() -> ZooEntry:
-    from course_lib.zoo import lm
-
-    summary = "A decoder-only language model (OPT) that reads a scene in words."
-    return _opt_of("opt", summary, lm.build_opt)
-
-
-def _opt_large() -> ZooEntry:
-    from course_lib.zoo import lm
-
-    summary = "An OPT of four times the parameters, which reads what the small one does."
-    return _opt_of("opt-large", summary, lambda: lm.build_opt(width=224, layers=6))
-
-
-def _opt_of(name: str, summary: str, build: Callable[[], nn.Module]) -> ZooEntry:
-    """Returns an OPT of either size: the same rounds, tokenizer and gate."""
     from course_lib.world.documents import Mix
     from course_lib.zoo import lm, reading
 
@@ -133,14 +118,25 @@ def _opt_of(name: str, summary: str, build: Callable[[], nn.Module]) -> ZooEntry
     drill = reading.Reading(Mix(), drill=1.0, first_level=0, offsets=0.0)
     everything = reading.Reading(Mix(), first_things=3, drill=0.33)
     return _language(
-        name,
-        summary,
-        lambda: lm.CausalPretraining(build()),
+        "opt",
+        "A decoder-only language model (OPT) that reads a scene in words.",
+        lambda: lm.CausalPretraining(lm.build_opt()),
         (_lm_stage(4000, 1e-3, 200), captions_first, batch),
         (_lm_stage(2400, 8e-4, 100, 5e-5), look_ups, batch),
         (_lm_stage(750, 1e-3, 50, 1e-3), drill, batch),
         (_lm_stage(1600, 8e-4, 50, 2e-5), everything, batch),
+    )
+
+
+def _opt_large() -> ZooEntry:
+    from course_lib.zoo import lm
+
+    return _two_ways(
+        "opt-large",
+        "An OPT of four times the parameters, which reads what the small one does.",
+        lambda: lm.build_opt(width=256, matching=True),
         family="opt",
+        steps=(900, 900, 450),
     )
 
 
@@ -160,6 +156,20 @@ def _t5() -> ZooEntry:
 
 
 def _llama() -> ZooEntry:
+    from course_lib.zoo import lm
+
+    summary = "A decoder-only language model (LLaMA) that reads a scene in words."
+    return _two_ways("llama", summary, lm.build_llama)
+
+
+def _two_ways(
+    name: str,
+    summary: str,
+    build: Callable[[], nn.Module],
+    family: str = "",
+    steps: tuple[int, int, int] = (2100, 1400, 600),
+) -> ZooEntry:
+    """Returns a model that looks up in both directions first, then reads everything."""
     from course_lib.world.documents import Mix
     from course_lib.zoo import lm, reading
 
@@ -167,12 +177,13 @@ def _llama() -> ZooEntry:
     everything = reading.Reading(Mix(), first_things=3, drill=0.3, both_ways=True, offsets=0.0)
     captions = replace(everything, mix=Mix(0.85, 5), drill=0.2)
     return _language(
-        "llama",
-        "A decoder-only language model (LLaMA) that reads a scene in words.",
-        lambda: lm.CausalPretraining(lm.build_llama()),
-        (_lm_stage(2100, 1e-3, 50, 1e-3), drill, reading.causal_batch),
-        (_lm_stage(1400, 1e-3, 50, 2e-5), everything, reading.causal_batch),
-        (_lm_stage(600, 1e-3, 20, 2e-5), captions, reading.causal_batch),
+        name,
+        summary,
+        lambda: lm.CausalPretraining(build()),
+        (_lm_stage(steps[0], 1e-3, 50, 1e-3), drill, reading.causal_batch),
+        (_lm_stage(steps[1], 1e-3, 50, 2e-5), everything, reading.causal_batch),
+        (_lm_stage(steps[2], 1e-3, 20, 2e-5), captions, reading.causal_batch),
+        family=family,
     )
 
 

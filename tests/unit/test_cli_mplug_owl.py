@@ -73,6 +73,39 @@ def test_stage_1_trains_the_encoder_or_keeps_it(here):
     assert read_config("kept")["encoder"] == "frozen"
 
 
+def test_the_console_keeps_the_encoder_where_it_is_asked_to(here, course):
+    given = ["--stage", 1, "--steps", 1, "--scenes", 70, "--out", here / "asked"]
+    code, _, errors = course("train", "mplug_owl", *given, "--encoder", "frozen")
+    assert code == 0 and "1 steps" in errors
+    kept = load_file(here / "asked" / "model.safetensors")
+    assert kept and not any(key.startswith("vpg.encoder") for key in kept)
+    assert read_config("asked")["encoder"] == "frozen"
+    resumed = course("train", "mplug_owl", *given, "--encoder", "trained", "--resume")
+    assert resumed[0] == 1 and "encoder" in resumed[2]
+
+
+@pytest.mark.parametrize(("state", "trains"), [("trained", "1.02M"), ("frozen", "0")])
+def test_a_dry_run_tells_what_the_encoder_costs(course, state, trains):
+    words = ("train", "mplug_owl", "--stage", 1, "--encoder", state, "--dry-run")
+    code, out, _ = course(*words)
+    encoder = next(line.split() for line in out.splitlines() if "vpg.encoder" in line)
+    assert code == 0 and encoder[:3] == ["vpg.encoder", "1.02M", trains]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["mplug_owl", "--encoder", "frosen"], "did you mean 'frozen'?"),
+        (["mplug_owl", "--encoder", "frosen", "--dry-run"], "did you mean 'frozen'?"),
+        (["mplug_owl", "--stage", "2", "--encoder", "frozen"], "of stage 1, since stage 2"),
+        (["minigpt4", "--encoder", "frozen"], "minigpt4 takes no --encoder"),
+    ],
+)
+def test_an_encoder_that_cannot_be_meant_is_one_sentence(here, course, words, sentence):
+    code, _, errors = course("train", *words)
+    assert code == 1 and sentence in errors and "Traceback" not in errors
+
+
 def test_a_run_is_measured_in_text_images_several_pictures_and_clips(here):
     found = json.loads(json.dumps(runs.evaluate("both", n=10)))
     assert found["recipe"] == "mplug_owl" and found["stage"] == "2"

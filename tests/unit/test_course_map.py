@@ -49,3 +49,6 @@ def test_notebooks_are_found_by_their_numbers(script, tmp_path):
     for name in ("00_start_here.ipynb", "03_x.ipynb", "notes.ipynb", "04_x.py"):
         (tmp_path / name).touch()
     assert script.written(tmp_path) == {"00", "03"}
+    for letter in "ab":
+        (tmp_path / f"09{letter}_x.ipynb").touch()
+    assert script.written(tmp_path) == {"00", "03", "09"}

@@ -7,7 +7,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from course_lib.devtools import exercise_cells, solutions
-from course_lib.devtools.environment import find_notebooks
+from course_lib.devtools.environment import chapter_of, find_notebooks, number_of
 from course_lib.devtools.exercise_cells import exercise_of, exercise_problems, renewed, words
 from course_lib.devtools.solutions import solved_source, with_solutions
 from course_lib.teach.task import exercise_ids, find_exercise
@@ -24,7 +24,7 @@ itg_mask = exercise(itg_mask, "03.itg_mask")'''
 @pytest.mark.parametrize("path", find_notebooks(), ids=lambda path: path.stem)
 def test_committed_exercises_are_whole(path):
     notebook = nbformat.read(path, as_version=4)
-    assert exercise_problems(notebook, path.name.split("_")[0]) == []
+    assert exercise_problems(notebook, number_of(path)) == []
 
 
 def test_notebook_03_holds_its_exercises():
@@ -75,6 +75,34 @@ def test_each_fault_is_named(alone):
     assert problems_of(*old) == ["03.itg_mask: its words are not those of its file: make them anew"]
     table = new_markdown_cell("| 03.4 | draw |\n| 03.1 | compute |\n| 04.1 | elsewhere |")
     assert problems_of(table, text, stub) == ["03.1: no check is about it"]
+
+
+def test_two_files_of_a_chapter_share_its_exercises_by_objective(alone):
+    objective = find_exercise("03.itg_mask").objective
+    mine = new_markdown_cell(f"| {objective} | draw |\n| 03.2 | say |\n| 04.1 | elsewhere |")
+    other = new_markdown_cell("| 03.2 | say |\n| 03.9 | see |")
+    text, stub = pair()
+
+    def problems(number, *cells):
+        return exercise_problems(new_notebook(cells=list(cells)), number)
+
+    assert problems("03a", mine, text, stub) == []
+    assert problems("03a", mine, text)[0] == "03.itg_mask: no cell holds this exercise"
+    found = problems("03b", other, text, stub)
+    assert found == ["03.itg_mask: notebook 03b has no such exercise"] * 2 + [
+        "03.9: no check is about it"
+    ]
+
+
+def test_every_exercise_of_a_chapter_that_is_there_is_in_one_of_its_notebooks():
+    held, there = [], {}
+    for path in find_notebooks():
+        cells = nbformat.read(path, as_version=4).cells
+        held += [exercise_of(c) for c in cells if c.cell_type == "code" and exercise_of(c)]
+        there.setdefault(chapter_of(number_of(path)), []).append(number_of(path))
+    whole = {chapter for chapter, numbers in there.items() if numbers != [f"{chapter}a"]}
+    wanted = [name for name in exercise_ids() if name.split(".")[0] in whole]
+    assert sorted(name for name in held if name.split(".")[0] in whole) == sorted(wanted)
 
 
 STUB_FAULTS = {

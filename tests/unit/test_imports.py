@@ -19,6 +19,7 @@ OUTER = (
     "teach",
     "planner",
     "devtools",
+    "classroom",
 )
 # What a part of the library may import of the rest; the standard library is always allowed.
 ALLOWED = {
@@ -40,7 +41,9 @@ FORBIDDEN = {
     "training": {f"course_lib.{name}" for name in ("vlm", "backbones", *INNER, *OUTER)},
     "evaluation": {f"course_lib.{name}" for name in OUTER if name != "evaluation"},
     # A notebook opens runs with `commands` and hands them to `teach`: neither needs the other.
-    "teach": {f"course_lib.{name}" for name in ("cli", "commands", "devtools", "zoo")},
+    "teach": {f"course_lib.{name}" for name in ("cli", "commands", "devtools", "zoo", "classroom")},
+    "devtools": {"course_lib.classroom"},
+    "classroom": {f"course_lib.{name}" for name in ("cli", "commands", "vlm", "recipes", "zoo")},
     "commands": {"course_lib.cli", "course_lib.teach", "ipywidgets", "matplotlib"},
     # Numbers alone: the console script prints them, the widget of `teach` shows them.
     "planner": {f"course_lib.{name}" for name in ("cli", "commands", "teach", "devtools", "data")},

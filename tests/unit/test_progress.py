@@ -191,6 +191,10 @@ def test_notebooks_that_cannot_be_read_are_named_and_tables_of_others_not_taken(
         "05_list.ipynb",
         "06_bytes.ipynb",
     ]
+    (tmp_path / "03b_y.ipynb").write_text(
+        json.dumps({"cells": [cells[0] | {"source": "| 03.7 | b |"}]})
+    )
+    assert objectives_in(tmp_path)[0] == words | {"03.7": "b"}  # two files of one chapter
     assert objectives_in(tmp_path / "nowhere") == ({}, [])
     table = next(progress_lines(progress_report(words, {"quiz 1": "03.2"}, {"quiz 1": True})))
     assert table.columns[1]._cells == ["see", "read \\[a] `b`"]

@@ -1,5 +1,6 @@
 """Quizzes: every file is sound, a faulty one is refused by name, and the widget is clicked."""
 
+import ast
 import html
 import json
 import re
@@ -14,6 +15,8 @@ from course_lib.teach.quiz import Quiz, quiz
 from course_lib.teach.quizzes import load_quiz, quiz_names, quiz_objectives
 
 NAMES = quiz_names()
+# Chapters whose questions two notebooks share, or whose quiz is there before its notebook.
+FILES_OF = {"09": ("09a", "09b"), "10": ("10",)}
 LETTERS = "abcd"
 
 
@@ -30,14 +33,23 @@ def right_of(question):
 
 @pytest.mark.parametrize("name", NAMES)
 class TestEveryQuiz:
-    def test_it_is_long_enough_and_asks_for_every_objective_of_its_notebook(self, name):
-        questions = load_quiz(name)
-        assert 6 <= len(questions) <= 8
-        (path,) = NOTEBOOKS.glob(f"{name}_*.ipynb")
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-        listed = set(re.findall(rf"^\| ({name}\.\d+) \|", text, re.MULTILINE))
-        assert listed and {question.objective for question in questions} == listed
+    def test_it_is_long_enough_and_asks_for_every_objective_of_its_notebooks(self, name):
+        questions, paths = load_quiz(name), sorted(NOTEBOOKS.glob(f"{name}*_*.ipynb"))
+        assert 6 <= len(questions) <= 8 * (len(paths) or len(FILES_OF.get(name, "x")))
+        listed, asked = set(), []
+        for path in paths:
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+            own = set(re.findall(rf"^\| ({name}\.\d+) \|", text, re.MULTILINE))
+            code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+            (call,) = re.findall(r"^quiz\((.*?)\)$", code, re.MULTILINE | re.DOTALL)
+            shown = quiz(*ast.literal_eval(f"({call},)"))
+            assert own and {question.objective for question in shown.questions} == own, path.name
+            listed, asked = listed | own, [*asked, *shown.numbers]
+        assert paths or name in FILES_OF
+        if paths:  # a quiz of two files may be there before them
+            assert {question.objective for question in questions} == listed
+            assert sorted(asked) == list(range(1, len(questions) + 1))
 
     def test_nothing_but_understanding_gives_the_answer_away(self, name):
         questions = load_quiz(name)
@@ -131,6 +143,21 @@ def test_a_choice_is_needed_and_a_new_one_takes_the_old_reason_away(folder):
     assert attempts() == {"quiz 03.1": True, "quiz 03.2": False}
     answer(shown, 0, 0)
     assert attempts()["quiz 03.1"] and "1 of 2" in shown.score.value
+
+
+def test_two_notebooks_share_a_quiz_and_attempts_are_kept_by_its_numbers():
+    objectives = [question.objective for question in load_quiz("03")]
+    second = objectives[-1]
+    places = [number for number, name in enumerate(objectives, start=1) if name == second]
+    shown = quiz("03", (second,))
+    assert list(shown.numbers) == places and {q.objective for q in shown.questions} == {second}
+    answer(shown, 0, right_of(shown.questions[0]))
+    assert attempts() == {f"quiz 03.{places[0]}": True}
+    assert repr(shown).startswith("Quiz of notebook 03, ") and "\n1. " in repr(shown)
+    whole = set(objectives) - {second}
+    assert sorted([*quiz("03", tuple(whole)).numbers, *places]) == list(quiz("03").numbers)
+    with pytest.raises(ValueError, match=r"Unknown objective of quiz 03 '03\.99': did you mean"):
+        quiz("03", ("03.99",))
 
 
 def test_words_are_shown_as_they_stand(folder):
