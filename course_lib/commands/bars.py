@@ -14,6 +14,8 @@ _LLAVA = {
 }
 # A bar is what a score has to reach: at most .05 of the descriptions may fail.
 _MINIGPT4 = {"descriptions that do not fail": 0.95, "descriptions, things_right": 0.75}
+_MPLUG_OWL = {"images": 0.85, "text": 0.90, "which of two pictures": 0.75}
+_VPGTRANS = {"things_right": 0.80}
 BARS = {
     ("blip2", "1"): _RETRIEVAL,
     ("blip2", "2"): _BLIP2 | _RETRIEVAL,
@@ -21,6 +23,11 @@ BARS = {
     ("llava", "2"): _LLAVA,
     ("minigpt4", "1"): {},
     ("minigpt4", "2"): _MINIGPT4,
+    ("mplug_owl", "1"): {},
+    ("mplug_owl", "2"): _MPLUG_OWL,
+    ("vpgtrans", "1"): {},
+    ("vpgtrans", "2"): _VPGTRANS,
+    ("vpgtrans", "3"): _MINIGPT4,
 }
 
 
@@ -36,10 +43,12 @@ def scores_of(found: dict) -> dict[str, float]:
 
 def _blip2_scores(found: dict) -> dict[str, float]:
     scores = {"r_at_1": found["retrieval"]["r_at_1"]} if found["retrieval"] else {}
-    if found["vqa"] is None:
-        return scores
+    return scores if found["vqa"] is None else scores | _behind_a_vpg(found)
+
+
+def _behind_a_vpg(found: dict) -> dict[str, float]:
     vqa = found["vqa"]
-    return scores | {
+    return {
         "things_right": found["captions"]["things_right"],
         "exact": found["captions"]["exact"],
         "vqa": vqa["all"],
@@ -69,8 +78,25 @@ def _minigpt4_scores(found: dict) -> dict[str, float]:
     }
 
 
+def _mplug_owl_scores(found: dict) -> dict[str, float]:
+    scores = {"captions, things_right": found["captions"]["things_right"]}
+    for kind in ("images", "text"):
+        scores[kind] = found[kind]["all"]
+    scores["images, blind"] = found["images"]["blind"]
+    numbers = {"2": "two", "3": "three", "4": "four"}
+    for count, share in found["several"]["which"].items():
+        scores[f"which of {numbers[count]} pictures"] = share
+    return scores | {"what moved": found["clips"]["moved"]}
+
+
+def _vpgtrans_scores(found: dict) -> dict[str, float]:
+    return _minigpt4_scores(found) if found["stage"] == "3" else _behind_a_vpg(found)
+
+
 _SCORES: dict[str, Callable[[dict], dict[str, float]]] = {
     "blip2": _blip2_scores,
     "llava": _llava_scores,
     "minigpt4": _minigpt4_scores,
+    "mplug_owl": _mplug_owl_scores,
+    "vpgtrans": _vpgtrans_scores,
 }

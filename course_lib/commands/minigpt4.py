@@ -11,6 +11,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from course_lib.backbones.vision import VisionEncoder
 from course_lib.commands import blip2
 from course_lib.commands.runs import Opened, rebuilt, toy_config
 from course_lib.commands.two_stages import STAGES, train_two_stages
@@ -141,7 +142,11 @@ def inherit_projector(model: VLM, init: str | Path) -> None:
 
 
 def stage2_rows(
-    opened: Opened, curated: Curated, scenes: int, seed: int
+    opened: Opened,
+    curated: Curated,
+    scenes: int,
+    seed: int,
+    encoder: VisionEncoder | None = None,
 ) -> tuple[list[Row], ReadImages]:
     """Makes the curated set, or reads it, and encodes it once as conversations.
 
@@ -150,25 +155,28 @@ def stage2_rows(
         curated: with its count; see `counted`.
         scenes: how many may be described.
         seed: of scenes and wishes.
+        encoder: whose features another model is to read; None takes the visual tokens of `opened`.
 
     Returns:
-        (rows; what reads their visual tokens).
+        (rows; what reads their visual tokens, or the features of `encoder`).
 
     Raises:
         ValueError: for a folder without a pair, or scenes that do not give enough descriptions.
     """
+    encoder = encoder or opened.encoder
     if curated.folder:
         pairs, troubles = read_curated(Path(curated.folder))
         pairs = pairs[: curated.count]
         for trouble in troubles:
             print(f"left out: {trouble}", file=sys.stderr)
-        read = encoded_once(pairs, opened.encoder)
+        read = encoded_once(pairs, encoder)
     else:
-        data = ToyScenes(scenes, OTHER_SCENES + seed, "train", opened.encoder, CACHE)
+        drawn = partial(ToyScenes, scenes, OTHER_SCENES + seed, "train", cache=CACHE)
+        data = drawn(encoder=opened.encoder)
         ask = scene_asker(opened.model, opened.asker, data)
         captions = toy_captions(ask, data.scenes, curated.count, curated.source)
         pairs = [Pair(row, caption, Path(row)) for row, caption in captions.items()]
-        read = partial(toy_images, data)
+        read = partial(toy_images, data if encoder is opened.encoder else drawn(encoder=encoder))
     template, longest = opened.asker.template, opened.model.language.max_positions
     conversations = curated_conversations(pairs, DETAIL_QUESTIONS, seed)
     return encode_conversations(conversations, template, opened.asker.chat, longest)[0], read

@@ -1,4 +1,7 @@
-"""What a VPGTrans run at `toy` begins with: its source, its word converter, its first model."""
+"""What a VPGTrans run at `toy` begins with: its source, its word converter, its first model.
+
+Stage 3, which goes on with a stage 2, is in `vpgtrans_curated`; every run is opened here.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from course_lib.backbones.language import LanguageModel
 from course_lib.commands import blip2 as blip2_commands
 from course_lib.commands.runs import Opened, find_run, toy_config
 from course_lib.converter import ConverterReport, ConverterSettings, WordConverter
+from course_lib.data.chat_ids import ChatTokenizer
 from course_lib.data.prompts import image_token_id
 from course_lib.data.word_pairs import caption_pairs
 from course_lib.evaluation.asking import blip2_asker
+from course_lib.evaluation.chat_asking import ChatAsker
 from course_lib.recipes import blip2, vpgtrans
 from course_lib.recipes.vpgtrans_converter import make_converter
 from course_lib.training.checkpoint import load_run, read_config
@@ -119,7 +124,8 @@ def first_model(
 def open_run(run: str | Path, with_encoder: bool = True) -> Opened:
     """Rebuilds the model of a VPGTrans run at `toy` and loads its trained weights.
 
-    A warm-up holds its projector alone: its VPG comes from the source that its record names.
+    A warm-up holds its projector alone: its VPG comes from the source that its record names. A run
+    of stage 3 is asked in its chat, the others as BLIP-2 is.
 
     Raises:
         ValueError: for a run of another recipe or scale, a source that is gone, or damaged files.
@@ -128,11 +134,18 @@ def open_run(run: str | Path, with_encoder: bool = True) -> Opened:
     encoder = zoo_vision(vpgtrans.scale("toy").vision)
     language, tokenizer = zoo_language(config["language"])
     place, inside = image_token_id(tokenizer), encoder if with_encoder else None
-    if config["stage_number"] == "1":
+    stage = config["stage_number"]
+    if stage == "1":
         source = blip2_commands.open_run(config["source"]).model
         model = vpgtrans.build(vpgtrans.scale("toy"), source, inside, language, place)
     else:
         model = blip2.build_stage2(blip2.scale("toy"), inside, language, place)
     load_run(path, model, vpgtrans.NAME)
-    asker = blip2_asker(model, tokenizer)
+    asker = chat_asker(model, tokenizer) if stage == "3" else blip2_asker(model, tokenizer)
     return Opened(model.eval(), encoder, tokenizer, config, asker)
+
+
+def chat_asker(model: VLM, tokenizer: PreTrainedTokenizerBase) -> ChatAsker:
+    """Returns what asks a run of stage 3 in its own chat."""
+    chat = ChatTokenizer(tokenizer, model.vpg.head.config.num_query_tokens)
+    return ChatAsker(chat, vpgtrans.scale("toy").template)

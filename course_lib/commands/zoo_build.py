@@ -33,6 +33,8 @@ NEEDS = {
     "llava": ("llava-stage1",),
     "minigpt4-stage1": ("blip2-opt", "llama-chat"),
     "minigpt4": ("minigpt4-stage1",),
+    "mplug_owl-stage1": ("clip", "llama-chat"),
+    "mplug_owl": ("mplug_owl-stage1",),
     "vpgtrans-stage1": ("blip2-opt", "opt-large"),
     "vpgtrans": ("vpgtrans-stage1",),
 }

@@ -18,6 +18,9 @@ from course_lib.errors import unknown_name_error
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results"
 SEEDS = (0, 1, 2)
+VERSION = 1  # of the rows; what came before versions is of the first
+# Experiments that one name runs one after the other, in the order of the paper.
+GROUPS = {"vpgtrans": ("vpgtrans_size", "vpgtrans_rate", "vpgtrans_type")}
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,20 @@ def experiment_names() -> list[str]:
 _MARK = "\nEXPERIMENT = Experiment("
 
 
+def named_experiments(name: str) -> tuple[str, ...]:
+    """Returns the experiments that a name stands for: those of a group, or the one itself.
+
+    Raises:
+        ValueError: for an unknown name, with the nearest known one.
+    """
+    if name in GROUPS:
+        return GROUPS[name]
+    if name not in experiment_names():
+        known = sorted((*experiment_names(), *GROUPS))
+        raise unknown_name_error("experiment", name, known)
+    return (name,)
+
+
 def find_experiment(name: str) -> Experiment:
     """Returns an experiment by name.
 
@@ -62,15 +79,39 @@ def find_experiment(name: str) -> Experiment:
 
 
 def read_rows(name: str, folder: Path = RESULTS) -> list[dict]:
-    """Returns the rows of an experiment, oldest first; a line cut short by a kill is left out."""
+    """Returns the rows of an experiment, oldest first; a line cut short by a kill is left out.
+
+    Raises:
+        ValueError: for a line of another version, or one that is no row.
+    """
     path = folder / f"{name}.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for number, line in enumerate(lines, start=1):
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except json.JSONDecodeError:
             continue
+        version = row.get("version", VERSION) if isinstance(row, dict) else None
+        if version != VERSION:
+            found = "no row" if version is None else f"a row of version {version}"
+            raise ValueError(
+                f"{path.name}, line {number}, is {found}, and this course reads version {VERSION}: "
+                f"move the file away and run `course experiment {name}` again, or take the version "
+                "of the course that wrote it."
+            )
+        rows.append(row)
     return rows
+
+
+def missing_runs(
+    name: str, seeds: tuple[int, ...] = SEEDS, steps: int | None = None, folder: Path = RESULTS
+) -> list[tuple[str, int]]:
+    """Returns (arm, seed) of each run that an experiment still lacks; see `run_experiment`."""
+    found = find_experiment(name)
+    count = found.steps if steps is None else steps
+    done = {(row["arm"], row["seed"], row["steps"]) for row in read_rows(name, folder)}
+    return [(arm, seed) for seed in seeds for arm in found.arms if (arm, seed, count) not in done]
 
 
 def run_experiment(
@@ -93,19 +134,17 @@ def run_experiment(
         All rows of the experiment.
 
     Raises:
-        ValueError: for an unknown experiment.
+        ValueError: for an unknown experiment, or a file of another version.
     """
-    found = find_experiment(name)
+    found, todo = find_experiment(name), missing_runs(name, seeds, steps, folder)
     count = found.steps if steps is None else steps
-    done = {(row["arm"], row["seed"], row["steps"]) for row in read_rows(name, folder)}
-    todo = [(arm, seed) for seed in seeds for arm in found.arms if (arm, seed, count) not in done]
     for number, (arm, seed) in enumerate(todo, start=1):
         left = f"about {found.minutes * (len(todo) - number + 1):.0f} core-minutes left"
         say(f"{name}: run {number} of {len(todo)}, {arm}, seed {seed}; {left}")
         started = time.process_time()
         scores = found.measure(arm, seed, count)
         row = {"experiment": name, "arm": arm, "seed": seed, "steps": count, "scores": scores}
-        row["command"] = f"course experiment {name}"
+        row |= {"command": f"course experiment {name}", "version": VERSION}
         row["cpu_seconds"] = round(time.process_time() - started)
         _append(folder / f"{name}.jsonl", row)
     return read_rows(name, folder)

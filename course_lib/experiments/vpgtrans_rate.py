@@ -39,5 +39,5 @@ EXPERIMENT = Experiment(
     arms=tuple(ARMS),
     measure=_measure,
     steps=60,
-    minutes=1.0,
+    minutes=0.6,
 )

@@ -10,13 +10,13 @@ from course_lib.commands.blip2 import open_run
 from course_lib.commands.runs import Opened
 from course_lib.commands.vpgtrans_models import word_converter
 from course_lib.data.prompts import image_token_id
-from course_lib.data.toy import stage2_batch
+from course_lib.data.toy import CACHE, ToyScenes, stage2_batch
+from course_lib.experiments.stage2_runs import SCENES
 from course_lib.experiments.stage2_runs import fit as fit_stage
-from course_lib.experiments.stage2_runs import training_scenes
 from course_lib.experiments.vpgtrans_watch import Watch
 from course_lib.recipes import blip2, vpgtrans
 from course_lib.training.stages import Stage
-from course_lib.zoo.load import zoo_language
+from course_lib.zoo.load import zoo_language, zoo_vision
 
 TOY = vpgtrans.scale("toy")
 WARMUP_SHARE = 0.2  # of the steps; in the recipe one pass is .16 of both stages
@@ -66,7 +66,10 @@ def source_of(transfer: str) -> Opened:
     return open_run(TOY.transfers[transfer].source)
 
 
-scenes_of = lru_cache(maxsize=1)(training_scenes)  # all arms of a seed read the same scenes
+@lru_cache(maxsize=1)
+def scenes_of(seed: int) -> ToyScenes:
+    """Returns a seed's scenes: all arms read the same, and three experiments encode them once."""
+    return ToyScenes(SCENES, seed, "train", zoo_vision("clip"), CACHE)
 
 
 def begin(transfer: str, arm: Arm, seed: int) -> Opened:

@@ -25,6 +25,6 @@ EXPERIMENT = Experiment(
     "samples: up to 10 times fewer (VPGTrans, table 3).",
     arms=tuple(ARMS),
     measure=partial(measured, "opt-to-large"),
-    steps=300,
-    minutes=3.0,
+    steps=270,
+    minutes=2.6,
 )

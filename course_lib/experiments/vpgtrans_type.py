@@ -18,6 +18,6 @@ EXPERIMENT = Experiment(
     "not (VPGTrans, table 3 and figure 10).",
     arms=tuple(ARMS),
     measure=_measure,
-    steps=300,
-    minutes=2.0,
+    steps=210,
+    minutes=1.3,
 )

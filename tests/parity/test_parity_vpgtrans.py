@@ -1,10 +1,16 @@
 """VPGTrans against torch's own layers and losses, and its released layouts against transformers."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from course_lib.backbones.language import LanguageModel
+from course_lib.backbones.tokenizers import build_tokenizer
 from course_lib.converter import ConverterSettings, WordConverter, cosine_loss, train_converter
+from course_lib.data.word_pairs import caption_pairs, tidy_caption
 from course_lib.interop.blip2_hf import from_hf
 from course_lib.interop.vpgtrans import (
     load_stage1,
@@ -15,10 +21,14 @@ from course_lib.interop.vpgtrans import (
 )
 from course_lib.merged_projector import merge_projectors
 from course_lib.projector import LinearProjector
+from course_lib.recipes import vpgtrans
+from course_lib.training.loop import train
 from course_lib.vlm import VLM, VPG
 from course_lib.vpg.qformer import QFormer, QFormerConfig
+from course_lib.world.language import captions
+from course_lib.world.scene import sample_scenes
 from tests.parity.test_parity_lavis import images, lavis_names
-from tests.tiny_models import IMAGE_TOKEN, blip2, randomise, text_batch
+from tests.tiny_models import IMAGE_TOKEN, blip2, language_model, randomise, text_batch
 
 LAYERS = 2  # of the tiny LLaMA
 
@@ -64,6 +74,89 @@ def test_training_equals_the_plain_stream_of_words(agree):
     assert report.steps == 6 and report.pairs < len(stream)
     agree(ours.weight.detach(), theirs.weight.detach(), 1e-5)
     agree(ours.bias.detach(), theirs.bias.detach(), 1e-5)
+
+
+@pytest.mark.parametrize(("one", "other"), [("opt", "llama"), ("opt", "t5"), ("t5", "opt")])
+def test_pairs_are_those_of_the_released_procedure(one, other, agree):
+    """Both tokenizers cut a caption; equally many tokens are paired place by place."""
+    cutters = [build_tokenizer(kind) for kind in (one, other)]
+    texts = [text for scene in sample_scenes(60, 3, "train") for text in captions(scene)]
+    theirs = []
+    for text in map(tidy_caption, texts):
+        rows = [cutter(text).input_ids for cutter in cutters]
+        if "t5" in (one, other):  # OPT's start and T5's end are left out
+            kinds = zip(rows, (one, other), strict=True)
+            rows = [ids[:-1] if kind == "t5" else ids[1:] for ids, kind in kinds]
+        if len(rows[0]) == len(rows[1]):
+            theirs += zip(*rows, strict=True)
+    ours = [pair for row in caption_pairs(*cutters, texts).captions for pair in row]
+    assert len(theirs) > 500 and not {cutters[0].unk_token_id} & {a for a, _ in theirs}
+    agree(torch.tensor(ours).float(), torch.tensor(theirs).float(), 1e-6)
+
+
+@torch.no_grad()
+def test_an_inherited_vpg_gives_the_tokens_of_transformers(agree):
+    hf = blip2("opt", 1)
+    source = from_hf(blip2("opt", 1))
+    numbers = replace(vpgtrans.scale("toy"), qformer=source.vpg.head.config)
+    language = LanguageModel(language_model("llama", width=20, heads=2))
+    made = vpgtrans.build(numbers, source, source.vpg.encoder, language, IMAGE_TOKEN).eval()
+    seen = hf.vision_model(images()).last_hidden_state
+    queries = hf.query_tokens.expand(len(seen), -1, -1)
+    theirs = hf.qformer(query_embeds=queries, encoder_hidden_states=seen).last_hidden_state
+    agree(made.vpg(images()), theirs, 1e-5)
+
+
+def still(seed):
+    """Returns a BLIP-2 of transformers without dropout, in float64."""
+    hf = blip2("opt", seed)
+    config = hf.config.qformer_config
+    config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
+    return hf.double().requires_grad_(False)
+
+
+def plain_loop(hf, parts, rates, batch):
+    """Trains parts of a model of transformers with torch's AdamW, as the released settings say."""
+    parameters = [p.requires_grad_() for part in parts for p in part]
+    groups = [
+        {"params": [p for p in parameters if (p.dim() > 1) is wide]} for wide in (True, False)
+    ]
+    groups[1]["weight_decay"] = 0.0
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.999), weight_decay=0.05)
+    for rate in rates:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad()
+        hf(**batch).loss.backward()
+        optimizer.step()
+
+
+def test_both_stages_equal_a_plain_loop_over_transformers(agree):
+    hf, ours = still(3), from_hf(still(3))
+    queries, rows = hf.query_tokens.shape[1], 3
+    words = text_batch(3, rows, 8)["input_ids"]
+    ids = torch.cat([torch.full((rows, queries), IMAGE_TOKEN), words], dim=1)
+    labels = ids.masked_fill(ids == IMAGE_TOKEN, -100)
+    batch = {"input_ids": ids, "labels": labels, "attention_mask": torch.ones_like(ids)}
+    batch["pixel_values"] = images().double()
+    numbers = vpgtrans.scale("a100")
+    projector = list(hf.language_projection.parameters())
+    vpg = [hf.query_tokens, *hf.qformer.parameters(), *hf.vision_model.post_layernorm.parameters()]
+
+    train(ours, numbers.stage1.shortened(2), lambda step: batch, seed=0, progress=False)
+    plain_loop(hf, [projector], [5e-4] * 2, batch)
+    agree(ours.projector.weight.detach(), hf.language_projection.weight.detach(), 1e-6)
+    agree(ours.vpg.head.query_tokens.detach(), hf.query_tokens.detach(), 1e-6)
+
+    train(ours, numbers.stage2.shortened(3), lambda step: batch, seed=0, progress=False)
+    rates = [5e-5 + 2.5e-5 * (1 + math.cos(math.pi * step / 2)) for step in range(3)]
+    before = hf.query_tokens.detach().clone()
+    plain_loop(hf, [projector, vpg], rates, batch)
+    assert (hf.query_tokens - before).abs().max() > 1e-4
+    agree(ours.projector.weight.detach(), hf.language_projection.weight.detach(), 1e-6)
+    agree(ours.vpg.head.query_tokens.detach(), hf.query_tokens.detach(), 1e-6)
+    norm = hf.vision_model.post_layernorm.weight.detach()
+    agree(ours.vpg.head.ln_vision.weight.detach(), norm, 1e-6)
 
 
 def vl_llama(seed):

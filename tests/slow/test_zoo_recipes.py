@@ -17,7 +17,14 @@ def test_bars(name):
     assert row["passed"], missed
 
 
-HOSTS = {"blip2-opt": "opt", "blip2-t5": "t5", "llava-stage1": "llama-chat"}
+HOSTS = {
+    "blip2-opt": "opt",
+    "blip2-t5": "t5",
+    "llava-stage1": "llama-chat",
+    "minigpt4": "llama-chat",
+    "mplug_owl-stage1": "llama-chat",
+    "vpgtrans": "opt-large",
+}
 
 
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name in HOSTS])

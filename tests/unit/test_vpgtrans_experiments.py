@@ -1,17 +1,21 @@
 """The experiments with VPGTrans: what an arm is, where it is measured, what its VPG still tells."""
 
+import io
 import json
 
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 
 from course_lib.commands import vpgtrans_models
+from course_lib.commands.experiment import run_all
 from course_lib.data.toy import ToyScenes
 from course_lib.evaluation import vpg_probe as probing
 from course_lib.evaluation.speedup import read_curves
 from course_lib.evaluation.vpg_probe import vpg_probe
 from course_lib.experiments import (
+    runner,
     vpgtrans_rate,
     vpgtrans_runs,
     vpgtrans_size,
@@ -19,6 +23,7 @@ from course_lib.experiments import (
     vpgtrans_watch,
 )
 from course_lib.experiments.vpgtrans_runs import Arm, constant_stage, run_arm
+from course_lib.teach.claims import Claim, judged
 from course_lib.world.draw import draw_scenes
 from course_lib.world.scene import PLACES, sample_scenes
 from course_lib.zoo.load import zoo_vision
@@ -104,8 +109,87 @@ def test_a_crash_counts_as_nothing_right_and_other_errors_stay_errors(small, mon
 
 def test_the_type_transfers_are_those_of_the_recipe():
     known = vpgtrans_runs.TOY.transfers
-    assert set(vpgtrans_type.TRANSFERS.values()) == known.keys() - {"opt-to-large"}
+    others = {"opt-to-large", "opt-to-vicuna"}  # another experiment; as OPT to LLaMA
+    assert set(vpgtrans_type.TRANSFERS.values()) == known.keys() - others
     assert len(vpgtrans_type.EXPERIMENT.arms) == 6
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Puts two quick arms in the place of every experiment; returns what was run."""
+    made = []
+
+    def find(name):
+        def measure(arm, seed, steps):
+            made.append((name, arm, seed))
+            return {"things_right": 0.5}
+
+        return runner.Experiment("a claim", ("a", "b"), measure, steps=3, minutes=1.5)
+
+    monkeypatch.setattr(runner, "find_experiment", find)
+    return made
+
+
+def test_one_name_runs_all_three_in_order_and_goes_on_where_it_was_stopped(tmp_path, stand_in):
+    names, told = runner.named_experiments("vpgtrans"), io.StringIO()
+    console = Console(file=told, width=200)
+    run_all("vpgtrans", names, (0,), None, console, tmp_path)
+    assert (
+        [name for name, _, _ in stand_in[::2]]
+        == list(names)
+        == [
+            "vpgtrans_size",
+            "vpgtrans_rate",
+            "vpgtrans_type",
+        ]
+    )
+    (tmp_path / "vpgtrans_type.jsonl").unlink()
+    rows = run_all("vpgtrans", names, (0,), None, console, tmp_path)
+    assert stand_in[6:] == [("vpgtrans_type", arm, 0) for arm in "ab"]
+    assert [len(found) for found in rows] == [2, 2, 2]
+    assert "vpgtrans_type: run 2 of 2, b, seed 0; about 2 core-minutes left" in told.getvalue()
+    assert runner.named_experiments("queries") == ("queries",)
+    with pytest.raises(ValueError, match="did you mean 'vpgtrans'"):
+        runner.named_experiments("vpgtran")
+
+
+def test_a_bar_counts_the_runs_of_all_three(tmp_path, stand_in):
+    told = io.StringIO()
+    console = Console(file=told, width=80, force_terminal=True)
+    run_all("vpgtrans", runner.named_experiments("vpgtrans"), (0,), None, console, tmp_path)
+    assert "6/6" in told.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [('{"arm": "a", "version": 2}', "a row of version 2"), ("[1]", "no row"), ("7", "no row")],
+)
+def test_an_experiment_file_of_another_version_is_named(tmp_path, stand_in, line, found):
+    run_all("x", ("vpgtrans_size",), (0,), None, Console(file=io.StringIO()), tmp_path)
+    path = tmp_path / "vpgtrans_size.jsonl"
+    rows = runner.read_rows("vpgtrans_size", tmp_path)
+    assert {row["version"] for row in rows} == {runner.VERSION}
+    path.write_text(path.read_text() + f"{line}\n")
+    says = rf"vpgtrans_size.jsonl, line 3, is {found}, .* version 1: .*experiment vpgtrans_size`"
+    with pytest.raises(ValueError, match=says):
+        runner.run_experiment("vpgtrans_size", folder=tmp_path)
+    claim = Claim("a beats b", "no number", "vpgtrans_size", "a", "b", "things_right")
+    with pytest.raises(ValueError, match=says):
+        judged(claim, tmp_path)
+    assert len(path.read_text().splitlines()) == 3
+
+
+def test_a_file_from_before_versions_is_of_the_first(tmp_path):
+    (tmp_path / "old.jsonl").write_text('{"arm": "a"}\n')
+    assert runner.read_rows("old", tmp_path) == [{"arm": "a"}]
+
+
+def test_the_whole_sweep_fits_90_core_minutes_and_its_places_are_whole_steps():
+    found = [runner.find_experiment(name) for name in runner.named_experiments("vpgtrans")]
+    assert sum(len(runner.SEEDS) * len(one.arms) * one.minutes for one in found) <= 90
+    for one in found:
+        places = [one.steps * place / 30 for place in vpgtrans_watch.PLACES]
+        assert places == [round(place) for place in places]
 
 
 class Scenes:
