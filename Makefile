@@ -3,6 +3,7 @@
 #   TORCH_INDEX  an extra package index, for torch's CPU build
 #   ARGS         more words for the program                make lab ARGS="--no-browser --port 8899"
 #   NB, FROM     notebooks by number                       make notebooks NB=03 · make course FROM=04
+#   SUBMISSIONS  a folder to grade                         make classroom SUBMISSIONS=handed_in
 #   WORKERS      test processes, one a core by default     make test WORKERS=1
 
 PYTHON ?= python3
@@ -11,6 +12,7 @@ NB ?=
 FROM ?=
 ARGS ?=
 WORKERS ?=
+SUBMISSIONS ?=
 
 # Relative, so that a folder with spaces in its name is no trouble.
 ifeq ($(OS),Windows_NT)
@@ -27,7 +29,7 @@ export PYTHONUTF8 := 1
 export ARGS WORKERS
 
 .DEFAULT_GOAL := help
-.PHONY: help ready lab test test-fast test-slow bars course zoo notebooks bench lint
+.PHONY: help ready ready-classroom ready-book lab test test-fast test-slow bars course zoo notebooks bench lint classroom book slides
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -36,6 +38,12 @@ help: ## this list
 # returns at once where it still fits, installs where it does not, mends a half-made .venv.
 ready:
 	@"$(PYTHON)" course_lib/devtools/setup_env.py --torch-index "$(TORCH_INDEX)"
+
+ready-classroom: ready
+	@"$(PYTHON)" course_lib/devtools/setup_env.py --torch-index "$(TORCH_INDEX)" --extra classroom
+
+ready-book: ready
+	@"$(PYTHON)" course_lib/devtools/setup_env.py --torch-index "$(TORCH_INDEX)" --extra book
 
 lab: ready ## set up what is missing, open JupyterLab on the first notebook
 	$(PY) -m jupyterlab $(wildcard $(FIRST)) $(ARGS)
@@ -46,7 +54,7 @@ test: ready ## unit and parity tests, then every notebook compared strictly
 test-fast: ready ## unit tests and the notebooks you changed, at most 3 minutes
 	@$(PY) -m course_lib.devtools.checks test-fast
 
-test-slow: ready ## the tests that take longer
+test-slow: ready-classroom ready-book ## the tests that take longer
 	@$(PY) -m course_lib.devtools.checks test-slow
 
 bars: ready ## train every recipe at the toy scale and hold it against its bars
@@ -60,6 +68,15 @@ zoo: ready ## make the pretrained toy models again, measure their gates
 
 notebooks: ready ## execute notebooks and store their outputs: make notebooks NB=03
 	@$(PY) -m course_lib.devtools.execute $(NB)
+
+classroom: ready-classroom ## editions for instructor and students; SUBMISSIONS=folder grades it
+	@$(PY) -m course_lib.classroom $(if $(SUBMISSIONS),grade "$(SUBMISSIONS)" $(ARGS),make $(NB))
+
+book: ready-book ## the website: build/book/index.html opens without a server
+	@$(PY) -m course_lib.book book $(NB)
+
+slides: ready-book ## slides of the tagged cells: build/slides/index.html
+	@$(PY) -m course_lib.book slides $(NB)
 
 bench: ready ## time and memory against the reference
 	@$(PY) -m course_lib.devtools.checks bench

@@ -42,6 +42,11 @@ def unknown_name_error(kind: str, name: str, known: Iterable[str]) -> ValueError
     return ValueError(f"Unknown {kind} {name!r}: choose one of {listed}{more}.")
 
 
+def counted(count: int, name: str) -> str:
+    """Returns a number with what it counts: "1 image", "2 images"; the plural takes an s."""
+    return f"{count} {name}{'s' * (count != 1)}"
+
+
 def disk_full_error(path: str | Path, error: BaseException) -> OSError | None:
     """Returns an OSError with one clear sentence when `error` says that no disk space is left.
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from course_lib.backbones.language import LanguageModel
 from course_lib.backbones.vision import VisionEncoder
+from course_lib.errors import counted
 from course_lib.fusion.splice import splice
 from course_lib.losses.lm import IGNORE
 from course_lib.training.tensor_files import copy_into, read_tensors, saved_tensors, write_tensors
@@ -124,8 +125,8 @@ class VLM(nn.Module):
         else:
             asked = counted(places, "visual token")
         raise ValueError(
-            f"The batch has {counted(images, 'image')}, its text keeps places for {asked}: give one image "
-            f"for each {counted(tokens, 'placeholder')} in input_ids."
+            f"The batch has {counted(images, 'image')}, its text keeps places for {asked}: give "
+            f"one image for each {counted(tokens, 'placeholder')} in input_ids."
         )
 
     def forward(self, batch: Batch) -> torch.Tensor:

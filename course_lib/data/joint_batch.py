@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from course_lib.data.conversation_batch import ReadImages, Row, rows_batch
+from course_lib.errors import counted
 from course_lib.losses.lm import IGNORE
 from course_lib.training.accumulation import MicroBatches
 
@@ -38,10 +39,10 @@ def check_row(
     places = row.ids.count(image_token_id)
     if places != num_visual_tokens * len(row.images):
         shown, rest = divmod(places, num_visual_tokens)
-        asked = f"{shown} images" + (f" and {rest} places more" if rest else "")
+        asked = counted(shown, "image") + (f" and {counted(rest, 'place')} more" if rest else "")
         raise ValueError(
-            f"Sample {name} comes with {len(row.images)} images and its text keeps places for "
-            f"{asked}: write one placeholder for each image."
+            f"Sample {name} comes with {counted(len(row.images), 'image')} and its text keeps "
+            f"places for {asked}: write one placeholder for each image."
         )
     if max_length is not None and len(row.ids) > max_length:
         raise ValueError(

@@ -40,8 +40,8 @@ ROWS = (
         "09: as the library's projector",
         "course_lib.vpg.abstractor.EndTokenProjector",
         f"{OFFICIAL}, MplugOwlVisualAbstractorModel",
-        "",
-        "the cell compares with torch's own linear layer and a concatenation",
+        "test_parity_joint.py::test_projector_and_end_token",
+        "the reference is torch's own linear layer and a concatenation",
     ),
     Row(
         "LoRA",
@@ -74,7 +74,7 @@ ROWS = (
         "09: and so is its gradient",
         "course_lib.training.accumulation.backward",
         "X-PLUG/mPLUG-Owl, mPLUG-Owl/pipeline/train.py",
-        "",
+        "test_parity_joint.py::test_one_step_from_parts_is_one_batch_of_transformers",
         "every labelled word of a step counts the same, whatever part it is in",
     ),
 )

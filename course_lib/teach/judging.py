@@ -136,7 +136,9 @@ def run_case(exercise: Exercise, answer: Any, case: Case) -> Ran:
 def _changed(before: Any, after: Any) -> bool:
     """Says whether plain data among the inputs differs; models are the answer's to change."""
     if isinstance(before, dict):
-        return before.keys() != after.keys() or any(_changed(before[k], after[k]) for k in before)
+        if not isinstance(after, dict) or before.keys() != after.keys():
+            return True
+        return any(_changed(before[key], after[key]) for key in before)
     if isinstance(before, tuple | list):
         pairs = zip(before, after, strict=False)
         return len(before) != len(after) or any(_changed(a, b) for a, b in pairs)

@@ -29,8 +29,8 @@ from course_lib.world.documents import ORDINALS
 
 CLIP = "clip"
 SIDE = 1.25  # inches of a picture
-LINE = 108  # characters; a longer answer gives way to the right one
-_WIDTH, _ROOM = 8.8, 0.62  # inches: of the figure, above a row for the question and its answer
+LINE = 82  # characters; a longer answer gives way to the right one
+_WIDTH, _ROOM, _BELOW = 6.3, 0.62, 0.4  # inches: of the figure, above and below the pictures
 _WORDS = {"fontsize": 9, "parse_math": False, "va": "top", "ha": "left", "color": style.INK}
 _SMALL = _WORDS | {"fontsize": 8}
 
@@ -135,8 +135,8 @@ def draw_several(
     Args:
         asker: the run.
         asked: one or more; three or four fit a page.
-        head: block and head whose shares stand under the pictures of "which picture has …?"; None
-            draws the pictures alone.
+        head: block and head, counted from 0, whose shares stand under the pictures of "which
+            picture has …?"; a clip says that it has none. None draws the pictures alone.
 
     Returns:
         The figure, one axes a question; all words are text artists.
@@ -147,12 +147,12 @@ def draw_several(
     if not asked:
         raise ValueError("There is nothing to draw: give at least one question.")
     figure, axes = style.figure(
-        _WIDTH, len(asked) * (SIDE + _ROOM + 0.3), rows=len(asked), squeeze=False
+        _WIDTH, len(asked) * (SIDE + _ROOM + _BELOW), rows=len(asked), squeeze=False
     )
     figure.subplots_adjust(left=0, right=1, top=1, bottom=0, hspace=0)
     for axis, one in zip(axes.flat, answered(asker, asked), strict=True):
         _draw(axis, asker.data, *one)
-        if head is not None and one[0].turn.kind == "which":
+        if head is not None:
             _draw_shares(axis, asker, one[0], head)
     return figure
 
@@ -163,7 +163,7 @@ def _left(number: int) -> float:
 
 def _draw(axis: Axes, data: OwlScenes, asked: Asked, answer: str, right: bool) -> None:
     """Draws one question; the unit is an inch, the pictures stand at the bottom."""
-    sign, top = (RIGHT if right else WRONG), SIDE + _ROOM + 0.25
+    sign, top = (RIGHT if right else WRONG), SIDE + _ROOM + _BELOW - 0.05
     truth = "" if right else f" (right: {asked.turn.answer})"
     axis.text(0.1, top, asked.turn.question, **_WORDS)
     said = textwrap.shorten(answer, LINE - len(truth), placeholder=" …") or "(nothing)"
@@ -172,19 +172,22 @@ def _draw(axis: Axes, data: OwlScenes, asked: Asked, answer: str, right: bool) -
     thing = "frame" if asked.turn.kind == "moved" else "picture"
     for number, row in enumerate(asked.rows):
         left = _left(number)
-        extent = (left, left + SIDE, 0.3, 0.3 + SIDE)
+        extent = (left, left + SIDE, _BELOW, _BELOW + SIDE)
         axis.imshow(data.images[row], extent=extent, interpolation="nearest")
-        axis.text(left, 0.45 + SIDE, f"{ORDINALS[number]} {thing}", **_SMALL)
-    axis.set(xlim=(0, _WIDTH), ylim=(0, SIDE + _ROOM + 0.3), aspect="equal")
+        axis.text(left, _BELOW + 0.15 + SIDE, f"{ORDINALS[number]} {thing}", **_SMALL)
+    axis.set(xlim=(0, _WIDTH), ylim=(0, SIDE + _ROOM + _BELOW), aspect="equal")
     axis.axis("off")
 
 
 def _draw_shares(axis: Axes, asker: JointAsker, asked: Asked, head: tuple[int, int]) -> None:
     """Draws a bar under each picture, as long as the picture is wide for a share of 100 %."""
+    if asked.turn.kind != "which":
+        axis.text(0.1, _BELOW - 0.06, "no bars: this question names no thing", **_SMALL)
+        return
     word, shares = name_gaze(asker, asked)
     for number, share in enumerate(shares[head].tolist()):
         left = _left(number)
-        axis.barh(0.18, SIDE * share, 0.12, left, **style.look("picture").bar())
-        axis.text(left + SIDE * share + 0.03, 0.24, f"{share:.0%}", **_SMALL)
-    words = f"bars: what “{word}” reads,\nof 100 %, in block {head[0]},\nhead {head[1]}"
-    axis.text(_left(MOST_PICTURES), 1.2, words, **_WORDS)
+        axis.barh(_BELOW - 0.12, SIDE * share, 0.12, left, **style.look("picture").bar())
+        axis.text(left + SIDE * share + 0.03, _BELOW - 0.04, f"{share:.0%}", **_WORDS)
+    words = f"bars: what “{word}” reads, of 100 %, in block {head[0]}, head {head[1]} (from 0)"
+    axis.text(0.1, 0.19, words, **_SMALL)

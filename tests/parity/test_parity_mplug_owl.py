@@ -254,7 +254,7 @@ def test_a_loaded_model_reads_images_at_the_official_placeholder():
     assert torch.equal(embeds[:, 4], model.projector.end_token[0].expand(2, -1))
     other = {**batch, "pixel_values": batch["pixel_values"].flip(0)}
     assert (model.logits(other) - model.logits(batch)).abs().max() > 1e-2
-    with pytest.raises(ValueError, match=r"1 images.*2 images"):
+    with pytest.raises(ValueError, match=r"1 image,.*2 images"):
         model({**batch, "pixel_values": batch["pixel_values"][:1]})
 
 

@@ -313,7 +313,7 @@ def _scattered(embeds, ids, images, place):
     if kept != given:
         raise ValueError(f"{given} tokens came for {kept} places")
     if given == 0:
-        return embeds
+        return embeds.clone()
     return embeds.masked_scatter((ids == place)[:, None], torch.cat(images))
 
 
@@ -411,6 +411,78 @@ def _grows_later(opening, frames, question, num_queries, place):
     return frame_prompt(opening, frames, question, num_queries, place)
 
 
+def _all_digits(embeds, ids, images, place):
+    if int((ids == place).sum()) != sum(map(len, images)):
+        raise ValueError(" ".join(map(str, range(20))))
+    return _scattered(embeds, ids, images, place)
+
+
+def _ids_from_nine_on(embeds, ids, images, place):
+    return _scattered(embeds, torch.where(ids >= 9, 9, ids), images, 9)
+
+
+def _row_itself(embeds, ids, images, place):
+    made = _scattered(embeds, ids, images, place)
+    return made if images else embeds
+
+
+def _nine(opening, frames, question, num_queries, place):
+    return frame_prompt(opening, frames, question, num_queries, 9)
+
+
+def _sorted_rows(questions, answers):
+    joined, missing = join_answers(questions, answers)
+    return sorted(joined, key=lambda row: row["question_id"]), missing
+
+
+def _truthy(questions, answers):
+    said = {}
+    for row in answers:
+        if not said.get(row["question_id"]):
+            said[row["question_id"]] = row["answer"]
+    joined, missing = join_answers(questions, answers)
+    return [{**row, "answer": said[row["question_id"]]} for row in joined], missing
+
+
+def _stripped(questions, answers):
+    said = {row["question"].strip(): row["answer"] for row in reversed(answers)}
+    joined = [{**q, "answer": said[q["question"]]} for q in questions if q["question"] in said]
+    return joined, [q["question_id"] for q in questions if q["question"] not in said]
+
+
+def _table_of_questions(questions, answers):
+    rows = {row["question_id"]: dict(row) for row in questions}
+    for row in answers:
+        rows[row["question_id"]].setdefault("answer", row["answer"])
+    made = [row for row in rows.values() if "answer" in row]
+    return made, [id for id, row in rows.items() if "answer" not in row]
+
+
+def _own_rows(questions, answers):
+    joined, missing = join_answers(questions, answers)
+    said = {row["question_id"]: row["answer"] for row in joined}
+    made = []
+    for row in questions:
+        if row["question_id"] in said:
+            row["answer"] = said[row["question_id"]]
+            made.append(row)
+    return made, missing
+
+
+def _by_id(rows):
+    return share_of_grades(list({row["question_id"]: row for row in rows}.values()))
+
+
+def _sign_by_sign(rows):
+    grades = {}
+    for row in rows:
+        for sign in row["ability"]:
+            grades.setdefault(sign, [])
+            if row["rating"]:
+                grades[sign].append(row["rating"] in "AB")
+    return {sign: sum(g) / len(g) if g else None for sign, g in grades.items()}
+
+
 def _integer_ids(questions, answers):
     joined, missing = join_answers(questions, answers)
     return joined, [str(id) for id in missing]
@@ -423,12 +495,23 @@ def _not_none(rows):
 REFUSED = [
     ("09.end_token", _data_of_end, "the end token learns"),
     ("09.fill_images", _says_first_number, "the message names both counts"),
-    ("09.fill_images", _asserts_count, "runs"),
+    ("09.fill_images", _asserts_count, "a wrong count raises a ValueError"),
+    ("09.fill_images", _all_digits, "the message names both counts"),
+    ("09.fill_images", _ids_from_nine_on, "a place has the id `place`"),
+    ("09.fill_images", _row_itself, "text alone gives a new row, too"),
     ("09.lora_merge", _rounded, "values"),
     ("09.joint_mean", _nan_to_num, "values"),
     ("09.who_trains", _sorted_names, "values"),
     ("09.frame_prompt", _grows_later, "input unchanged"),
+    ("09.frame_prompt", _nine, "a place has the id `place`"),
     ("09.join_answers", _integer_ids, "type"),
+    ("09.join_answers", _sorted_rows, "the order of the questions"),
+    ("09.join_answers", _truthy, "an empty answer is an answer"),
+    ("09.join_answers", _stripped, "the id joins"),
+    ("09.join_answers", _table_of_questions, "a stranger raises a ValueError"),
+    ("09.join_answers", _own_rows, "the rows stay as they were"),
+    ("09.share_of_grades", _by_id, "each answer counts"),
+    ("09.share_of_grades", _sign_by_sign, "letters are abilities"),
     ("09.share_of_grades", _not_none, "no rating is not 0"),
 ]
 

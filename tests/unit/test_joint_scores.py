@@ -60,7 +60,7 @@ def test_pictures_matter_and_their_order_does(asker):
 
 def test_images_and_places_have_to_be_as_many(asker):
     for rows in ((), (1, 2)):
-        with pytest.raises(ValueError, match=rf"Prompt 1 comes with {len(rows)} images .* for 1"):
+        with pytest.raises(ValueError, match=rf"Prompt 1 comes with {len(rows)} images? .* for 1"):
             asker.answers([(("hi",), ()), (("", " what?"), rows)])
 
 

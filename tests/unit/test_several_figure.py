@@ -95,7 +95,7 @@ def test_the_figure_holds_question_answer_sign_truth_and_shares(asker):
             assert found == [f"{share:.0%}" for share in shares[1, 0]]
             assert any(f"what “{word}” reads" in text for text in texts)
         else:
-            assert not found
+            assert not found and "no bars: this question names no thing" in texts
         names = [text for text in texts if re.fullmatch(r"\w+ (picture|frame)", text)]
         thing = "frame" if one.turn.kind == "moved" else "picture"
         assert names == [f"{name} {thing}" for name in ORDINALS[: len(one.rows)]]

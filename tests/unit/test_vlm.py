@@ -91,7 +91,7 @@ def test_several_images_in_one_row_and_none_in_another():
 
 @pytest.mark.parametrize(
     ("images", "words"),
-    [(1, "1 images.*2 images"), (3, "3 images.*2 images"), (0, "0 images.*6 visual tokens")],
+    [(1, "1 image,.*2 images"), (3, "3 images.*2 images"), (0, "0 images.*6 visual tokens")],
 )
 def test_images_and_places_have_to_fit(images, words):
     with pytest.raises(ValueError, match=words):

@@ -9,6 +9,7 @@ from course_lib.fusion import splice
 from course_lib.teach.task import Case, Exercise, Mistake, call
 
 Tensor = torch.Tensor
+MOST_NUMBERS = 5  # of a message: who lists all numbers there are names no count
 
 
 def fill_images(
@@ -33,58 +34,60 @@ def reference(embeds: Tensor, ids: Tensor, images: list[Tensor], place: int) -> 
 
 def _run(answer: Any, case: Case) -> Any:
     """Where the count does not fit, the output is what was raised, and which counts it names."""
-    _, ids, images, place = case.args
+    embeds, ids, images, place = case.args
     counts = {int((ids == place).sum()), sum(map(len, images))}
     if len(counts) == 1:
-        return call(answer, case)
+        made = call(answer, case)
+        shared = isinstance(made, Tensor) and made.data_ptr() == embeds.data_ptr()
+        return "the row that came in" if shared else made
     try:
         made = call(answer, case)
     except ValueError as error:
         named = set(map(int, re.findall(r"\d+", str(error))))
-        return "a ValueError with both counts" if counts <= named else "a ValueError without them"
+        said = counts <= named and len(named) <= MOST_NUMBERS
+        return "a ValueError with both counts" if said else "a ValueError without them"
     return made if made is ... else "raises nothing"
 
 
-def _counted(embeds, ids, images, place):
+def _counted(embeds, ids, images, place, kind=ValueError):
     """Returns a copy, the mask and all tokens, once the counts fit."""
     is_place, tokens = ids == place, torch.cat([embeds[:0], *images])
     if int(is_place.sum()) != len(tokens):
-        raise ValueError(f"{int(is_place.sum())} and {len(tokens)}")
+        raise kind(f"{int(is_place.sum())} and {len(tokens)}")
     return embeds.clone(), is_place, tokens
 
 
-def _first_image(embeds, ids, images, place):
-    """As the released code did where placeholders and images are not equally many."""
-    filled, kept = embeds.clone(), (ids == place).nonzero().flatten()
-    tokens = torch.cat([embeds[:0], *images[:1]])[: len(kept)]
-    filled[kept[: len(tokens)]] = tokens
-    return filled
-
-
 def _no_count(embeds, ids, images, place):
-    tokens = torch.cat([embeds[:0], *images])
-    kept = (ids == place).nonzero().flatten()
-    count = min(len(kept), len(tokens))
-    filled = embeds.clone()
+    kept, tokens = (ids == place).nonzero().flatten(), torch.cat([embeds[:0], *images])
+    filled, count = embeds.clone(), min(len(kept), len(tokens))
     filled[kept[:count]] = tokens[:count]
     return filled
 
 
+def _first_image(embeds, ids, images, place):
+    """As the released code did where placeholders and images are not equally many."""
+    return _no_count(embeds, ids, images[:1], place)
+
+
 def _no_numbers(embeds, ids, images, place):
-    filled, is_place, tokens = embeds.clone(), ids == place, torch.cat([embeds[:0], *images])
-    if int(is_place.sum()) != len(tokens):
-        raise ValueError("places and image tokens differ")
-    filled[is_place] = tokens
-    return filled
+    try:
+        return fill_images(embeds, ids, images, place)
+    except ValueError:
+        raise ValueError("places and image tokens differ") from None
+
+
+def _asserts(embeds, ids, images, place):
+    _counted(embeds, ids, images, place, AssertionError)
+    return fill_images(embeds, ids, images, place)
+
+
+def _itself(embeds, ids, images, place):
+    return fill_images(embeds, ids, images, place) if images or place in ids else embeds
 
 
 def _too_few_alone(embeds, ids, images, place):
-    tokens, kept = torch.cat([embeds[:0], *images]), (ids == place).nonzero().flatten()
-    if len(tokens) < len(kept):
-        raise ValueError(f"{len(kept)} and {len(tokens)}")
-    filled = embeds.clone()
-    filled[kept] = tokens[: len(kept)]
-    return filled
+    too_few = sum(map(len, images)) < int((ids == place).sum())
+    return (fill_images if too_few else _no_count)(embeds, ids, images, place)
 
 
 def _needs_an_image(embeds, ids, images, place):
@@ -99,15 +102,11 @@ def _runs(is_place):
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _neighbours_are_one(embeds, ids, images, place):
-    filled, is_place, _ = _counted(embeds, ids, images, place)
-    for (start, end), image in zip(_runs(is_place), images, strict=False):
-        filled[start:end] = image.repeat(end - start, 1)[: end - start]
+def _run_by_run(embeds, ids, images, place):
+    filled = _counted(embeds, ids, images, place)[0]
+    for (start, _), image in zip(_runs(ids == place), images, strict=False):
+        filled[start : start + len(image)] = image
     return filled
-
-
-def _last_image_first(embeds, ids, images, place):
-    return fill_images(embeds, ids, images[::-1], place)
 
 
 def _token_by_token(embeds, ids, images, place):
@@ -123,12 +122,6 @@ def _in_front(embeds, ids, images, place):
     return torch.cat([tokens, filled[~is_place]])
 
 
-def _added(embeds, ids, images, place):
-    filled, is_place, tokens = _counted(embeds, ids, images, place)
-    filled[is_place] += tokens
-    return filled
-
-
 def _in_place(embeds, ids, images, place):
     _, is_place, tokens = _counted(embeds, ids, images, place)
     embeds[is_place] = tokens
@@ -138,21 +131,22 @@ def _in_place(embeds, ids, images, place):
 def _cases() -> list[Case]:
     chance = torch.Generator().manual_seed(0)
 
-    def case(says: str, row: str, images: int, tokens: int = 3) -> Case:
-        """A row such as "a###b" keeps places where # stands; their id is 9."""
-        ids = torch.tensor([9 if sign == "#" else ord(sign) - ord("a") for sign in row])
+    def case(says: str, row: str, images: int, tokens: int = 3, place: int = 9) -> Case:
+        """A row such as "a###b" keeps places where # stands; "z" has a larger id than they."""
+        ids = torch.tensor([place if sign == "#" else ord(sign) - ord("a") for sign in row])
         shown = [torch.randn(tokens, 2, generator=chance) for _ in range(images)]
-        return Case(says, (torch.randn(len(row), 2, generator=chance), ids, shown, 9))
+        return Case(says, (torch.randn(len(row), 2, generator=chance), ids, shown, place))
 
     return [
         case("1 image of 2 tokens in 4 words", "a##b", 1, tokens=2),
         case("2 images, words between them", "ab###c###d", 2),
         case("2 images side by side, 1 apart", "a######b###c", 3),
+        case("a place has the id 7, a word the id 25", "a##z", 1, tokens=2, place=7),
         case("text alone", "abcd", 0),
         case("6 places for 3 image tokens", "a######b", 1),
-        case("3 places for 9 image tokens", "a###b", 3),
+        case("4 places for 10 image tokens", "a####b", 2, tokens=5),
         case("3 places and no image", "a###b", 0),
-        case("no place for an image of 3 tokens", "ab", 1),
+        case("no place for an image of 7 tokens", "ab", 1, tokens=7),
     ]
 
 
@@ -167,9 +161,10 @@ EXERCISE = Exercise(
         "order in which the images are shown, each (Q + 1, D).",
         "Gives a new (T, D): the image tokens stand in the places in reading order, the first "
         "image's first, and everything else is as it was. Two images may stand side by side. A row "
-        "of text alone, with no image and no place, comes out as it is.",
+        "of text alone, with no image and no place, comes out as a copy.",
         "Raises a `ValueError` when there are not as many places as image tokens, whichever are "
-        "more. Its message names both numbers, as digits. `embeds` itself does not change.",
+        "more. Its message names both numbers, as digits, and hardly any other. "
+        "`embeds` itself does not change.",
     ),
     hints=(
         "Where one image ends and the next begins need not be looked for in the row. All places "
@@ -194,13 +189,27 @@ EXERCISE = Exercise(
         Mistake(
             _no_count,
             "a wrong count raises",
-            "nothing compares the counts: what finds no place is left out, and what has no token "
-            "stays a place",
+            "nothing compares the counts: what finds no place is left out without a word",
         ),
         Mistake(
             _no_numbers,
             "the message names both counts",
             "it raises, but whoever reads the message cannot tell how many there were of which",
+        ),
+        Mistake(
+            _asserts,
+            "a wrong count raises a ValueError",
+            "`assert` raises an AssertionError, and with `python -O` nothing at all",
+        ),
+        Mistake(
+            _itself,
+            "text alone gives a new row, too",
+            "text alone comes back as the very row that came in: who writes into one changes both",
+        ),
+        Mistake(
+            lambda embeds, ids, images, place: fill_images(embeds, ids, images, 9),
+            "a place has the id `place`",
+            "places were looked for by an id typed in, or by `>=`: a place has just the id `place`",
         ),
         Mistake(
             _too_few_alone,
@@ -210,17 +219,15 @@ EXERCISE = Exercise(
         Mistake(
             _needs_an_image,
             "text alone is a row, too",
-            "a row without images stops the run, as `torch.cat` does with an empty list; half of "
-            "every batch has none",
+            "a row without images stops the run, as `torch.cat` does with an empty list",
         ),
         Mistake(
-            _neighbours_are_one,
+            _run_by_run,
             "two images side by side stay two",
-            "each run of places got one image, so two images side by side became one and the "
-            "next image moved up",
+            "each run of places got one image, so two images side by side became one",
         ),
         Mistake(
-            _last_image_first,
+            lambda embeds, ids, images, place: fill_images(embeds, ids, images[::-1], place),
             "the first image stands first",
             "the images came in the wrong order, the last one first",
         ),
@@ -235,15 +242,9 @@ EXERCISE = Exercise(
             "all images were put in front of the words",
         ),
         Mistake(
-            _added,
-            "a token replaces what kept its place",
-            "the image tokens were added to the embeddings that stood there",
-        ),
-        Mistake(
             _in_place,
             "the row stays as it was",
-            "the tokens were written into the row that came in, and whoever uses it again finds "
-            "pictures in it",
+            "the tokens were written into the row that came in; it has pictures from now on",
         ),
     ),
 )

@@ -105,17 +105,21 @@ def _grows(opening, frames, question, num_queries, place):
     return opening + question, _rows(frames)
 
 
+def _own_place(opening, frames, question, num_queries, place):
+    return frame_prompt(opening, frames, question, num_queries, 9)
+
+
 def _cases() -> list[Case]:
     opening, question = [1, 30, 31], [40, 41, 42]
 
-    def case(says: str, frames: Frames, num_queries: int) -> Case:
-        return Case(says, (list(opening), frames, list(question), num_queries, 9))
+    def case(says: str, frames: Frames, num_queries: int, place: int = 9) -> Case:
+        return Case(says, (list(opening), frames, list(question), num_queries, place))
 
     return [
         case("2 frames, 1 query", [(0.0, 5), (0.5, 6)], 1),
         case("3 frames of 2 queries, not in order", [(1.0, 4), (0.0, 7), (0.5, 6)], 2),
         case("4 frames, two show the same picture", [(0.0, 3), (0.5, 3), (1.0, 8), (1.5, 8)], 2),
-        case("frames of 9.5 and 10 seconds", [(10.0, 2), (9.5, 1), (9.0, 3)], 2),
+        case("frames of 9.5 and 10 seconds", [(10.0, 2), (9.5, 1), (9.0, 3)], 2, 50),
     ]
 
 
@@ -207,6 +211,11 @@ EXERCISE = Exercise(
             _ends_alone,
             "each frame is shown",
             "only the first and the last frame were kept",
+        ),
+        Mistake(
+            _own_place,
+            "a place has the id `place`",
+            "the places have an id that was typed in; another tokenizer has another for `<image>`",
         ),
         Mistake(
             _no_opening,

@@ -1,12 +1,13 @@
 """Questions and a model's answers, joined by the one field that can be trusted."""
 
-import copy
+from copy import deepcopy
+from operator import itemgetter
 from typing import Any
 
 from course_lib.teach.task import Case, Exercise, Mistake, call
 
 Rows = list[dict]
-Joined = tuple[list[dict], list[int]]
+_id = itemgetter("question_id")
 
 
 def join_answers(questions: list[dict], answers: list[dict]) -> tuple[list[dict], list[int]]:
@@ -26,7 +27,7 @@ def join_answers(questions: list[dict], answers: list[dict]) -> tuple[list[dict]
     return joined, [id for id in asked if id not in said]
 
 
-def reference(questions: Rows, answers: Rows) -> Joined:
+def reference(questions: Rows, answers: Rows) -> tuple[Rows, list[int]]:
     """Looks through all answers for each question."""
     if not {row["question_id"] for row in answers} <= {row["question_id"] for row in questions}:
         raise ValueError("an answer to another question")
@@ -41,61 +42,36 @@ def reference(questions: Rows, answers: Rows) -> Joined:
     return joined, missing
 
 
+def _strangers(questions, answers):
+    return {*map(_id, answers)} - {*map(_id, questions)}
+
+
 def _run(answer: Any, case: Case) -> Any:
-    """Tells what is raised for an answer to no question, and whether rows got a field more."""
-    questions, answers = case.args
-    before = copy.deepcopy(questions)
-    fits = {row["question_id"] for row in answers} <= {row["question_id"] for row in questions}
+    """Where an answer belongs to no question, the output is what was raised."""
+    if not _strangers(*case.args):
+        return call(answer, case)
     try:
         made = call(answer, case)
     except ValueError:
-        if fits:
-            raise
         return "raises ValueError"
-    if made is ... or not fits:
-        return made if made is ... else "raises nothing"
-    return {"result": made, "the questions' own rows are changed": questions != before}
+    return made if made is ... else "raises nothing"
 
 
-def _known(questions, answers):
-    """Returns the answers, once it is clear that all belong to these questions."""
-    if {row["question_id"] for row in answers} - {row["question_id"] for row in questions}:
-        raise ValueError("others")
-    return answers
+def _joined_on(key):
+    """Joins on any key of a row; the first answer of a key counts, strangers are lost."""
 
+    def answer(questions, answers):
+        said = {key(row): row["answer"] for row in answers[::-1]}
+        joined = [{**row, "answer": said[key(row)]} for row in questions if key(row) in said]
+        return joined, [row["question_id"] for row in questions if key(row) not in said]
 
-def _joined(questions, answers, key):
-    """Joins on any key of a row; the first answer of a key counts."""
-    said = {}
-    for row in _known(questions, answers):
-        said.setdefault(key(row), row["answer"])
-    joined = [{**row, "answer": said[key(row)]} for row in questions if key(row) in said]
-    return joined, [row["question_id"] for row in questions if key(row) not in said]
-
-
-def _by_text(questions, answers):
-    return _joined(questions, answers, lambda row: row["question"])
-
-
-def _by_image(questions, answers):
-    return _joined(questions, answers, lambda row: row["image"][:-4])
+    return answer
 
 
 def _by_order(questions, answers):
-    pairs = zip(questions, _known(questions, answers), strict=False)
+    pairs = zip(questions, answers, strict=False)
     joined = [{**question, "answer": row["answer"]} for question, row in pairs]
     return joined, [row["question_id"] for row in questions[len(answers) :]]
-
-
-def _last_answer(questions, answers):
-    return join_answers(questions, answers[::-1])
-
-
-def _both_answers(questions, answers):
-    _, missing = join_answers(questions, answers)
-    key = "question_id"
-    pairs = [(q, row) for q in questions for row in answers if row[key] == q[key]]
-    return [{**question, "answer": row["answer"]} for question, row in pairs], missing
 
 
 def _answers_fields(questions, answers):
@@ -106,28 +82,32 @@ def _answers_fields(questions, answers):
 
 def _empty_answer(questions, answers):
     joined, missing = join_answers(questions, answers)
-    said = {row["question_id"]: row["answer"] for row in joined}
-    return [{**row, "answer": said.get(row["question_id"], "")} for row in questions], missing
+    return [*joined, *({**row, "answer": ""} for row in questions if _id(row) in missing)], missing
 
 
 def _fails_at_a_gap(questions, answers):
-    said = {row["question_id"]: row["answer"] for row in _known(questions, answers)[::-1]}
-    return [{**row, "answer": said[row["question_id"]]} for row in questions], []
+    said = {_id(row): row["answer"] for row in answers[::-1]}
+    return [{**row, "answer": said[_id(row)]} for row in questions], []
 
 
-def _gap_unsaid(questions, answers):
-    return join_answers(questions, answers)[0], []
+def _strangers_raise(kind):
+    def answer(questions, answers):
+        if _strangers(questions, answers):
+            raise kind
+        return join_answers(questions, answers)
+
+    return answer
 
 
-def _strangers_left_out(questions, answers):
-    ids = {row["question_id"] for row in questions}
-    return join_answers(questions, [row for row in answers if row["question_id"] in ids])
+def _empty_is_none(questions, answers):
+    joined = [row for row in join_answers(questions, answers)[0] if row["answer"]]
+    return joined, [id for id in map(_id, questions) if id not in map(_id, joined)]
 
 
 def _in_place(questions, answers):
     joined, missing = join_answers(questions, answers)
     for row in questions:
-        row.update(next((j for j in joined if j["question_id"] == row["question_id"]), {}))
+        row |= next((made for made in joined if _id(made) == _id(row)), {})
     return [row for row in questions if "answer" in row], missing
 
 
@@ -145,14 +125,17 @@ def _cases() -> list[Case]:
     dirty = [said(1, "1.png", f"{colour} ", "Red."), said(2, "2.png", "Is thenumber odd?", "Yes.")]
     why, blue = said(3, "2.jpg", "Why?", "It is 7."), said(4, "4.jpg", colour, "Blue.")
     twice = [clean[1], said(2, "2.jpg", odd, "No."), why, clean[0], blue]
-    return [
-        Case("2 clean answers", (questions, clean)),
-        Case("other endings, other wording", (questions, dirty)),
-        Case("4 answers in another order", (more, [blue, why, *clean])),
-        Case("question 3 has no answer", (more, [*clean, blue])),
-        Case("question 2 is answered twice", (more, twice)),
-        Case("an answer to question 9", (questions, [*clean, said(9, "9.jpg", "How?", "So.")])),
+    cases = [
+        ("2 clean answers", questions, clean),
+        ("other endings, other wording", questions, dirty),
+        ("4 answers in another order", more, [blue, why, *clean]),
+        ("question 3 has no answer", more, [*clean, blue]),
+        ("question 2 is answered twice", more, twice),
+        ("an empty answer, then another", questions, [said(1, "1.jpg", colour, ""), *clean]),
+        ("questions 4, 3, 1 in this order", [more[3], more[2], more[0]], [why, clean[0]]),
+        ("an answer to question 9", questions, [*clean, said(9, "9.jpg", "How?", "So.")]),
     ]
+    return [Case(says, deepcopy(tuple(args))) for says, *args in cases]
 
 
 EXERCISE = Exercise(
@@ -166,15 +149,15 @@ EXERCISE = Exercise(
         "`answer`, in any order. Their `image` may have another ending and their `question` "
         "another wording: of an answer's row only `question_id` and `answer` can be trusted.",
         "Gives two lists. The first has a new row for each question that was answered, in the "
-        "order of the questions: its four fields as `questions` has them, and `answer`. The second "
+        "order of the questions: all its fields as `questions` has them, and `answer`. The second "
         "has the ids of the questions without an answer, in the same order.",
-        "Where an id is answered twice the first answer counts.",
+        "Where an id is answered twice the first answer counts. An empty answer is an answer.",
         "Raises a `ValueError` when an answer has an id that no question has: the file belongs to "
         "other questions. The rows that came in do not change.",
     ),
     hints=(
-        "Six files, and in each of them some questions are worded otherwise. Which field means "
-        "the same in all of them? Make a table from it to what was said, and ask the table.",
+        "Each model has a file of answers, and in each some questions are worded otherwise. Which "
+        "field is safe? Make a table from it to what was said, and ask the table.",
         "Go through the answers and note the text by id, unless that id has one already. If an id "
         "is nobody's, raise. Then go through the questions: those in the table get a new row with "
         "the text, the ids of the others go into the second list.",
@@ -187,15 +170,14 @@ EXERCISE = Exercise(
     run=_run,
     mistakes=(
         Mistake(
-            _by_text,
+            _joined_on(itemgetter("question")),
             "the id joins",
-            "rows were joined by the question's text: a space more and the answer is lost, and two "
-            "questions of one wording share an answer",
+            "rows were joined by the question's text: one space more, and the answer is lost",
         ),
         Mistake(
-            _by_image,
+            _joined_on(lambda row: " ".join(row["question"].split())),
             "the id joins",
-            "rows were joined by the image: a dialogue has several questions about one",
+            "rows were joined by the text without spaces too many; the words may differ, too",
         ),
         Mistake(
             _by_order,
@@ -203,15 +185,9 @@ EXERCISE = Exercise(
             "the first answer went to the first question, whatever id it has",
         ),
         Mistake(
-            _last_answer,
+            lambda asked, said: join_answers(asked, said[::-1]),
             "the first answer counts",
-            "of two answers to one question the later one was taken; a dictionary that is simply "
-            "filled does that",
-        ),
-        Mistake(
-            _both_answers,
-            "one row a question",
-            "a question that was answered twice has two rows, and counts twice from here on",
+            "the later of two answers was taken, as a dictionary that is simply filled does",
         ),
         Mistake(
             _answers_fields,
@@ -229,20 +205,46 @@ EXERCISE = Exercise(
             "a question without an answer raises a KeyError",
         ),
         Mistake(
-            _gap_unsaid,
+            lambda asked, said: (join_answers(asked, said)[0], []),
             "gaps are listed",
-            "the questions without an answer are nowhere listed, so nobody notices that they are "
-            "fewer",
+            "the questions without an answer are nowhere listed, so nobody notices the gap",
         ),
         Mistake(
-            _strangers_left_out,
+            _strangers_raise(KeyError),
+            "a stranger raises a ValueError",
+            "a KeyError names an id that a table does not have, and not what is wrong",
+        ),
+        Mistake(
+            _strangers_raise(AssertionError),
+            "a stranger raises a ValueError",
+            "`assert` raises an AssertionError, and with `python -O` nothing at all",
+        ),
+        Mistake(
+            _joined_on(_id),
             "a stranger raises",
             "an answer to none of these questions was left out without a word",
         ),
         Mistake(
+            _empty_is_none,
+            "an empty answer is an answer",
+            "an empty answer was taken for none: empty text counts as False, so ask `in`",
+        ),
+        Mistake(
+            lambda asked, said: join_answers(
+                asked, sorted(said, key=lambda row: not row["answer"])
+            ),
+            "an empty answer is an answer",
+            "an empty answer gave way to a later one: empty text counts as False, so ask `in`",
+        ),
+        Mistake(
+            lambda asked, said: join_answers(sorted(asked, key=_id), said),
+            "the order of the questions",
+            "rows were sorted by their ids; the questions have an order of their own",
+        ),
+        Mistake(
             _in_place,
             "the rows stay as they were",
-            "the answer was written into the question's own row, and the next model finds it there",
+            "the answer was written into the question's own row; the next model finds it there",
         ),
     ),
 )

@@ -37,6 +37,7 @@ def _run(answer: Any, case: Case) -> Any:
     losses, words = case.args
     without = not any(words)
     values = torch.tensor([math.nan if loss is None else loss for loss in losses])
+    kept = values.clone()
     try:
         made = call(answer, Case(case.says, (values, torch.tensor(words))))
     except ValueError:
@@ -45,6 +46,8 @@ def _run(answer: Any, case: Case) -> Any:
         raise
     if made is ... or without:
         return made if made is ... else "raises nothing"
+    if not torch.equal(values.nan_to_num(), kept.nan_to_num()):
+        return "changes `losses` in place"
     if not isinstance(made, tuple | list) or len(made) != 2:
         return made
     return {"weights": _numbers(made[0]), "mean": _numbers(made[1])}

@@ -75,7 +75,26 @@ def _whole_string(rows):
 
 
 def _commas(rows):
-    return _shares(rows, groups=lambda row: list(row["ability"]))
+    found = {}
+    for row in rows:
+        for sign in row["ability"]:  # two commas of an answer count twice
+            grades = found.setdefault(sign, [])
+            grades += [row["rating"]] * (row["rating"] is not None)
+    return {
+        sign: sum(g in "AB" for g in own) / len(own) if own else None for sign, own in found.items()
+    }
+
+
+def _none_in_text(rows):
+    found = {}
+    for row in rows:
+        for name in row["ability"].split(","):
+            found.setdefault(name, []).append(row["rating"] in "AB")
+    return {name: sum(passed) / len(passed) for name, passed in found.items()}
+
+
+def _one_a_question(rows):
+    return _shares(list({row["question_id"]: row for row in rows}.values()))
 
 
 def _percent(rows):
@@ -121,6 +140,9 @@ def _cases() -> list[Case]:
         ]
         return (rows,)
 
+    twice = rated(("a,b", "A"), ("a,c", "D"), ("a,b", "C"))
+    twice[0][2]["question_id"] = 1
+
     mixed = rated(("a,b", "A"), ("a,c,e", "C"), ("a,b", "B"), ("a,d", "D"), ("a,c", "B"))
     gaps = rated(("a,b", "A"), ("a,b", None), ("a,c", "D"), ("a,b,f", "C"), ("a,c", None))
     return [
@@ -128,6 +150,7 @@ def _cases() -> list[Case]:
         Case("5 rated answers, several abilities each", mixed),
         Case("2 of 5 answers are not rated", gaps),
         Case("nothing that asks for d is rated", rated(("a,b", "B"), ("a,d", None), ("a", "A"))),
+        Case("question 1 is answered twice", twice),
     ]
 
 
@@ -139,9 +162,9 @@ EXERCISE = Exercise(
     contract=(
         "Each of `rows` is one answer: `question_id`, `ability`, letters with commas between them "
         'and no spaces, such as `"a,b,e"`, and `rating`: `"A"`, `"B"`, `"C"`, `"D"`, or `None` '
-        "where nobody rated it.",
+        "where nobody rated it. A question may come up twice, answered by two models.",
         "Gives ability → the share of A and B among its **rated** answers, from 0 to 1. An answer "
-        "counts for each of its abilities.",
+        "counts for each of its abilities, and each answer to a question counts.",
         "An ability that comes up, but without a rated answer, has `None`: nothing is known, and 0 "
         "would say that everything failed.",
     ),
@@ -212,6 +235,16 @@ EXERCISE = Exercise(
             _divides_by_zero,
             "no rating gives None",
             "an ability without a rating divides by 0",
+        ),
+        Mistake(
+            _none_in_text,
+            "unrated answers do not count",
+            '`None in "AB"` raises: text holds text alone, so ask first whether there is a rating',
+        ),
+        Mistake(
+            _one_a_question,
+            "each answer counts",
+            "of two answers to one question only the last was counted: rows are answers",
         ),
     ),
 )
