@@ -1,4 +1,4 @@
-"""What holds for every test: no network, one thread, and folders that give their tests a marker."""
+"""What holds for every test: no network, one thread, folders that give a marker; `course`."""
 
 import importlib.util
 import os
@@ -44,3 +44,19 @@ def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+@pytest.fixture
+def course(monkeypatch, capsys):
+    """Runs the console script in this process; gives (exit code, standard output, errors)."""
+    from course_lib import cli
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["course", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+            raise SystemExit(0)
+        printed = capsys.readouterr()
+        return stopped.value.code or 0, printed.out, printed.err
+
+    return run

@@ -1,22 +1,6 @@
-"""What several tests start from: the console script; a tiny run, four scenes, a chat about them."""
+"""What several tests start from: a tiny run, four scenes, a chat about them."""
 
 import pytest
-
-
-@pytest.fixture
-def course(monkeypatch, capsys):
-    """Runs the console script in this process; gives (exit code, standard output, errors)."""
-    from course_lib import cli
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["course", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-            raise SystemExit(0)
-        printed = capsys.readouterr()
-        return stopped.value.code or 0, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture(scope="module")
