@@ -73,7 +73,7 @@ def gather_with_gradient(tensor: torch.Tensor) -> torch.Tensor:
     Returns:
         (processes * B, ...) in the order of ranks; the tensor itself in a single process.
     """
-    if not (distributed.is_available() and distributed.is_initialized()):
+    if not _several():
         return tensor
     from torch.distributed.nn.functional import all_gather
 
@@ -82,9 +82,7 @@ def gather_with_gradient(tensor: torch.Tensor) -> torch.Tensor:
 
 def own_columns(batch: int, device: torch.device | str = "cpu") -> torch.Tensor:
     """Returns where this process's pairs stand among the gathered ones: (B,) column numbers."""
-    rank = 0
-    if distributed.is_available() and distributed.is_initialized():
-        rank = distributed.get_rank()
+    rank = distributed.get_rank() if _several() else 0
     return torch.arange(batch, device=device) + rank * batch
 
 
@@ -97,7 +95,7 @@ def gather_texts(tensor: torch.Tensor) -> torch.Tensor:
     Returns:
         (processes * B, longest T) in the order of ranks; the tensor itself in a single process.
     """
-    if not (distributed.is_available() and distributed.is_initialized()):
+    if not _several():
         return tensor
     longest = torch.tensor(tensor.shape[1], device=tensor.device)
     distributed.all_reduce(longest, op=distributed.ReduceOp.MAX)
@@ -105,3 +103,8 @@ def gather_texts(tensor: torch.Tensor) -> torch.Tensor:
     found = [torch.empty_like(own) for _ in range(distributed.get_world_size())]
     distributed.all_gather(found, own)
     return torch.cat(found)
+
+
+def _several() -> bool:
+    """Says whether processes were joined, which builds of torch without them cannot do."""
+    return distributed.is_available() and distributed.is_initialized()
