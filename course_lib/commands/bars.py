@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 _RETRIEVAL = {"r_at_1": 0.90}
 _BLIP2 = {"things_right": 0.80, "vqa": 0.60, "vqa_over_blind": 0.20, "after_caption": 0.75}
+# Chance is .50; with the shots' images in another order at most .05 may be left above or below it.
+_FLAMINGO = {"vqa": 0.75, "symbols, 8 shots": 0.70, "symbols, shuffled, near chance": 0.95}
 _LLAVA = {
     "conversation": 0.90,
     "reasoning": 0.80,
@@ -19,6 +21,7 @@ _VPGTRANS = {"things_right": 0.80}
 BARS = {
     ("blip2", "1"): _RETRIEVAL,
     ("blip2", "2"): _BLIP2 | _RETRIEVAL,
+    ("flamingo", "1"): _FLAMINGO,
     ("llava", "1"): {},
     ("llava", "2"): _LLAVA,
     ("minigpt4", "1"): {},
@@ -55,6 +58,16 @@ def _behind_a_vpg(found: dict) -> dict[str, float]:
         "vqa_over_blind": vqa["all"] - vqa["blind"]["all"],
         "after_caption": vqa["after_caption"]["all"],
     }
+
+
+def _flamingo_scores(found: dict) -> dict[str, float]:
+    vqa, binding = found["vqa"], found["binding"]
+    scores = {"things_right": found["captions"]["things_right"], "vqa": vqa["all"]}
+    scores["vqa_over_blind"] = vqa["all"] - vqa["blind"]["all"]
+    for shots, row in binding.items():
+        scores[f"symbols, {shots} shots"] = row["right"]
+    scores["symbols, shuffled, near chance"] = 1 - abs(binding["8"]["shuffled"] - 0.5)
+    return scores | {f"vqa, {shots} shots": share for shots, share in found["shots"].items()}
 
 
 def _llava_scores(found: dict) -> dict[str, float]:
@@ -95,6 +108,7 @@ def _vpgtrans_scores(found: dict) -> dict[str, float]:
 
 _SCORES: dict[str, Callable[[dict], dict[str, float]]] = {
     "blip2": _blip2_scores,
+    "flamingo": _flamingo_scores,
     "llava": _llava_scores,
     "minigpt4": _minigpt4_scores,
     "mplug_owl": _mplug_owl_scores,

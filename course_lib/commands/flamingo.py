@@ -58,7 +58,7 @@ def train_stage(
     stage: str,
     out: Path,
     *,
-    language: str = "llama",
+    language: str = "llama-shots",
     every: int = 1,
     reading: Interleaved = INTERLEAVED,
     steps: int | None = None,
@@ -72,7 +72,7 @@ def train_stage(
     Args:
         stage: "1", the only one.
         out: run directory.
-        language: "llama", "llama-chat" or "opt"; frozen.
+        language: "llama-shots", "llama", "llama-chat" or "opt"; frozen.
         every: n, a gated layer in front of every n-th block.
         reading: what is read.
         steps: another number of steps than the recipe's.
@@ -109,7 +109,7 @@ def train_runs(
     out: Path | None,
     *,
     stage: str = "",
-    language: str = "llama",
+    language: str = "llama-shots",
     **options: int | bool | None,
 ) -> list[tuple[Path, list[dict]]]:
     """Trains what `course train flamingo` is asked for.

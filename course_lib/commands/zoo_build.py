@@ -26,9 +26,11 @@ from course_lib.zoo.registry import builders
 # What has to ship before a model can be built; what is already there serves as well.
 NEEDS = {
     "llama-chat": ("llama",),
+    "llama-shots": ("llama",),
     "blip2-stage1": ("clip",),
     "blip2-opt": ("blip2-stage1", "opt"),
     "blip2-t5": ("blip2-stage1", "t5"),
+    "flamingo": ("clip", "llama-shots"),
     "llava-stage1": ("clip", "llama-chat"),
     "llava": ("llava-stage1",),
     "minigpt4-stage1": ("blip2-opt", "llama-chat"),

@@ -54,7 +54,7 @@ ZOO_RUNS = {
     ),
     "flamingo": ZooRun(
         "flamingo",
-        "Flamingo: a resampler and gated layers into the zoo's LLaMA, on interleaved documents.",
+        "Flamingo: a resampler and gated layers into the LLaMA of shots, on interleaved documents.",
         {"stage": "1"},
     ),
     "llava-stage1": ZooRun(

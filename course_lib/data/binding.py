@@ -82,6 +82,40 @@ class Episode:
         return [*shots, replace(query, said="")]
 
 
+def words_first(
+    rng: np.random.Generator, rows: RowsByKind, words: Sequence[str], kinds: int, images: int
+) -> list[Chunk]:
+    """Draws a document that gives kinds in words their symbols, and asks for those of images.
+
+    What an image has to become is then decided by one look alone: the frozen language model binds
+    the words by itself, and answers as soon as an image's tag reads like the word for its kind.
+
+    Args:
+        rng: source of randomness.
+        rows: scenes of each kind, see `rows_by_kind`.
+        words: symbols to choose from.
+        kinds: how many kinds of thing have a symbol.
+        images: how many are asked about, behind the words.
+
+    Raises:
+        ValueError: for more kinds than `rows` or `words` hold.
+    """
+    known = sorted(rows)
+    if kinds > min(len(known), len(words)):
+        raise ValueError(
+            f"{kinds} kinds were asked for, with a symbol each: the scenes show {len(known)} kinds "
+            f"alone, and there are {len(words)} symbols."
+        )
+    chosen = [str(kind) for kind in rng.choice(known, size=kinds, replace=False)]
+    meant = [str(word) for word in rng.choice(words, size=kinds, replace=False)]
+    chunks = [Chunk(kind, word, (), False) for kind, word in zip(chosen, meant, strict=True)]
+    for _ in range(images):
+        side = int(rng.integers(kinds))
+        row = int(rng.choice(rows[chosen[side]]))
+        chunks.append(Chunk(ASKS, meant[side], (str(row),)))
+    return chunks
+
+
 def draw_episode(
     rng: np.random.Generator,
     rows: RowsByKind,

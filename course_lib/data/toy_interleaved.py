@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from course_lib.data.binding import draw_episode, rows_by_kind, trained_symbols
+from course_lib.data.binding import draw_episode, rows_by_kind, trained_symbols, words_first
 from course_lib.data.conversation_batch import rows_batch
 from course_lib.data.interleaved import Chunk, document_row
 from course_lib.data.toy import ToyScenes
@@ -36,13 +36,16 @@ class Interleaved:
         questions: asked of each image.
         most_shots: of a document with symbols; the paper trains on 5 images at most, and shows 32.
         most_kinds: of things with a symbol in one document; evaluation has two.
+        in_words: share of documents with symbols that say the kinds in words first and show images
+            behind them alone, see `binding.words_first`.
     """
 
-    mix: tuple[float, float, float] = (0.25, 0.5, 0.25)
+    mix: tuple[float, float, float] = (0.2, 0.55, 0.25)
     most_images: int = 3
     questions: int = 2
     most_shots: int = 8
     most_kinds: int = 4
+    in_words: float = 0.6
 
 
 PAIRS_ALONE = Interleaved(mix=(0.4, 0.6, 0.0), most_images=1)
@@ -104,8 +107,11 @@ class ToyDocuments:
         return chunks
 
     def symbols(self, rng: np.random.Generator) -> list[Chunk]:
-        """Draws an episode of symbol binding."""
+        """Draws an episode of symbol binding, or a document that binds words and asks of images."""
         most_shots = self.reading.most_shots
+        if rng.random() < self.reading.in_words:
+            kinds = int(rng.integers(2, self.reading.most_kinds + 1))
+            return words_first(rng, self.rows, self.words, kinds, int(rng.integers(2, 7)))
         kinds = int(rng.integers(2, min(self.reading.most_kinds, most_shots) + 1))
         shots = int(rng.integers(kinds, most_shots + 1))
         return draw_episode(rng, self.rows, self.words, shots, kinds, False).training_chunks()

@@ -211,3 +211,11 @@ class Seq2SeqPretraining(nn.Module):
         labelled = batch["encoder_labels"] != -100
         logits = self.model.lm_head(hidden[labelled])
         return functional.cross_entropy(logits, batch["encoder_labels"][labelled])
+
+
+def shipped_llama() -> CausalPretraining:
+    """Loads the zoo's LLaMA as it ships, in float32, to be trained on."""
+    from course_lib.zoo.load import zoo_dir  # which imports the registry, and that this file
+
+    model = LlamaForCausalLM.from_pretrained(zoo_dir("llama"), dtype=torch.float32)
+    return CausalPretraining(model)

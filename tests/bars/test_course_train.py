@@ -58,6 +58,14 @@ def test_blip2_from_nothing(root):
 
 
 @pytest.mark.timeout(6000)
+def test_flamingo_from_nothing(root):
+    _, minutes = course(root, "train", "flamingo", "--scale", "toy", "--out", "flamingo")
+    assert not missed(root, "flamingo")
+    print("core-minutes:", round(minutes, 1))
+    assert minutes <= MINUTES
+
+
+@pytest.mark.timeout(6000)
 def test_llava_from_nothing(root):
     _, minutes = course(root, "train", "llava", "--scale", "toy", "--out", "llava")
     assert not missed(root, "llava")

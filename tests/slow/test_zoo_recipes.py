@@ -20,6 +20,7 @@ def test_bars(name):
 HOSTS = {
     "blip2-opt": "opt",
     "blip2-t5": "t5",
+    "flamingo": "llama-shots",
     "llava-stage1": "llama-chat",
     "minigpt4": "llama-chat",
     "mplug_owl-stage1": "llama-chat",

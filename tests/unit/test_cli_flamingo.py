@@ -39,7 +39,7 @@ def test_a_run_holds_resampler_and_gated_layers_alone(root):
 
 def test_the_language_model_is_the_zoos(here):
     opened = runs.open_run("run")
-    alone, _ = zoo_language("llama")
+    alone, _ = zoo_language("llama-shots")
     for key, value in alone.state_dict().items():
         assert torch.equal(value, opened.model.language.state_dict()[key])
     assert opened.asker.wording("is it red?") == "question: is it red? answer:"
@@ -47,7 +47,11 @@ def test_the_language_model_is_the_zoos(here):
 
 def test_a_run_is_measured(here):
     found = json.loads(json.dumps(runs.evaluate("run", n=10)))
-    assert found["recipe"] == "flamingo" and found["stage"] == "1" and found["language"] == "llama"
+    assert (
+        found["recipe"] == "flamingo"
+        and found["stage"] == "1"
+        and found["language"] == "llama-shots"
+    )
     assert set(found) >= {"captions", "vqa", "shots", "binding", "split", "seed", "n"}
     assert len(found["vqa"]["by_type"]) == 9
 

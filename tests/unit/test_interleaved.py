@@ -11,6 +11,7 @@ from course_lib.data.binding import (
     rows_by_kind,
     trained_symbols,
     unused_symbols,
+    words_first,
 )
 from course_lib.data.interleaved import Chunk, document_row
 from course_lib.data.prompts import image_token_id
@@ -143,6 +144,29 @@ def test_an_episode_needs_two_kinds_with_two_images():
         draw_episode(rng, {"star": [1, 2], "7": [3, 4]}, symbols(), 1)
     scarce = draw_episode(rng, {"star": [1, 2], "7": [3, 4]}, symbols(), 8)
     assert scarce.rows[-1] not in scarce.rows[:-1]
+
+
+def test_words_come_first_and_images_alone_are_asked_about(data):
+    rows, rng = rows_by_kind(data.scenes), np.random.default_rng(4)
+    for _ in range(40):
+        chunks = words_first(rng, rows, trained_symbols(), kinds=3, images=4)
+        meaning = {chunk.given: chunk.said for chunk in chunks[:3]}
+        assert len(meaning) == len(set(meaning.values())) == 3
+        assert not any(chunk.images or chunk.carries_loss for chunk in chunks[:3])
+        for chunk in chunks[3:]:
+            (thing,) = data.scenes[int(chunk.images[0])].things
+            assert chunk == Chunk(ASKS, meaning[thing.kind], chunk.images)
+    with pytest.raises(ValueError, match=r"4 kinds were asked for.*there are 3 symbols"):
+        words_first(rng, rows, symbols()[:3], kinds=4, images=1)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_share_of_documents_with_words_first(data, share):
+    documents = ToyDocuments(data, TOKENIZER, Interleaved(in_words=share))
+    rng = np.random.default_rng(6)
+    drawn = [documents.symbols(rng) for _ in range(30)]
+    assert all(bool(d[0].given) == bool(share) for d in drawn)
+    assert all(len(d[-1].images) == 1 and d[-1].said in documents.words for d in drawn)
 
 
 def test_a_batch_is_a_function_of_its_step(data):
