@@ -8,6 +8,7 @@ from sphinx.application import Sphinx
 
 from course_lib.book.cells import alts_of, anchor
 from course_lib.book.docstrings import to_rst
+from course_lib.devtools.launchers import address, binder_link, colab_link
 
 HEADING = 'role="heading"'
 
@@ -54,9 +55,24 @@ def level_captions(
             context[name] = context[name].replace(HEADING, f'{HEADING} aria-level="2"')
 
 
+def launch_links(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Puts above a notebook where it can be run, once the repository has an address."""
+    url = address()
+    if url is None or not page.startswith("notebooks/") or "body" not in context:
+        return
+    links = (
+        f'<a href="{colab_link(url, page.removeprefix("notebooks/") + ".ipynb")}">Open in Colab</a>'
+        f' · <a href="{binder_link(url)}">Start on Binder</a>'
+    )
+    context["body"] = f'<p class="launch">{links}</p>\n{context["body"]}'
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Registers the extension with Sphinx."""
     app.connect("doctree-read", describe_cells)
     app.connect("html-page-context", level_captions, priority=900)  # behind the theme's own
+    app.connect("html-page-context", launch_links, priority=900)
     app.connect("autodoc-process-docstring", plain_docstring, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
