@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from course_lib.commands.compare import compare
 from course_lib.commands.evaluate import evaluate, show
 from course_lib.commands.experiment import experiment
 from course_lib.commands.plan import plan, print_plan
@@ -27,6 +28,7 @@ app.add_typer(zoo_app, name="zoo")
 app.command()(plan)
 app.command()(evaluate)
 app.command()(experiment)
+app.command()(compare)
 SCALES = ("toy", "small", "a100")
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
@@ -207,6 +209,7 @@ def main() -> None:
         print(f"course: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        again = "the same command" if "zoo" in sys.argv[1:2] else "the same command with --resume"
+        goes_on = set(sys.argv[1:2]) & {"zoo", "experiment", "compare"}
+        again = "the same command" if goes_on else "the same command with --resume"
         print(f"course: stopped; {again} goes on.", file=sys.stderr)
         sys.exit(130)
