@@ -31,7 +31,7 @@ from course_lib.evaluation.benchmark_asking import Pixels
 from course_lib.evaluation.chat_asking import ChatAsker
 from course_lib.interop.blip2_hf import from_hf
 from course_lib.interop.llava import llava_from_hf
-from course_lib.recipes import blip2, llava
+from course_lib.recipes import blip2, llava, mplug_owl
 from course_lib.training.checkpoint import load_run
 from course_lib.vlm import VLM
 
@@ -126,6 +126,8 @@ def _full_llava(config: dict) -> tuple[VLM, PreTrainedTokenizerBase, str]:
     language, tokenizer = _language(numbers.language)
     place, version = image_token_id(tokenizer), config["llava_version"]
     model = llava.build(encoder, encoder.hidden_size, language, place, version)
+    if config["stage_number"] == "2" and numbers.lora is not None:
+        mplug_owl.give_lora(model, numbers.lora)
     return model, tokenizer, numbers.vision
 
 

@@ -15,7 +15,7 @@ def plan(
     scale: Annotated[str, typer.Option(help="toy, small or a100")] = "a100",
     gpu: Annotated[str, typer.Option(help="such as a100-80gb; a wrong one lists all")] = "",
     gpus: Annotated[int | None, typer.Option(help="how many")] = None,
-    stage: Annotated[str, typer.Option(help="1 or 2; all where none is named")] = "",
+    stage: Annotated[str, typer.Option(help="1, 2 or 3; all where none is named")] = "",
     variant: Annotated[str, typer.Option(help="language model, version or transfer")] = "",
     price: Annotated[float | None, typer.Option(help="USD of a GPU-hour")] = None,
     cached: Annotated[bool, typer.Option("--cached", help="frozen features are kept")] = False,
@@ -50,7 +50,7 @@ def print_plan(
         scale: "toy", "small" or "a100".
         gpu: which kind, "" for the usual one.
         gpus: how many, None for the usual number.
-        stage: "1", "2" or "" for all.
+        stage: its number, or "" for all.
         variant: language model, version or transfer, "" for the recipe's first.
         price: USD of a GPU-hour, None for the list price.
         cached: whether frozen features are kept.

@@ -41,7 +41,7 @@ class Job:
 
     Args:
         recipe: its name.
-        number: of the stage, "1" or "2".
+        number: of the stage, "1", "2" or VPGTrans's "3".
         stage: steps, batch, what trains.
         inventory: of the model in this stage.
         text: of one sample.
@@ -91,39 +91,49 @@ def blip2_jobs(numbers: blip2.Scale, scale: str, language: str = "", layer: int 
 def vpgtrans_jobs(
     numbers: vpgtrans.Scale, scale: str, transfer: str = "", layer: int = -2
 ) -> list[Job]:
-    """Plans VPGTrans; the source model is not counted, since it need not be there any more."""
+    """Plans VPGTrans; the source model is not counted, since it need not be there any more.
+
+    Stage 3 has the language model that chats, whatever the transfer: it goes on with one to LLaMA.
+    """
     name = _chosen("transfer of VPGTrans", transfer, numbers.transfers)
     encoder = vision_shape(numbers.vision, layer)
-    llm = language_shape(numbers.transfers[name].language)
-    queries, text = numbers.qformer.num_query_tokens, text_of("vpgtrans", "1", scale)
+    queries = numbers.qformer.num_query_tokens
     as_blip2 = blip2.Scale(numbers.vision, {}, numbers.qformer, numbers.stage1, {})
-    with torch.device("meta"):  # equal to the source in shape
-        model = blip2.build_stage2(as_blip2, encoder, llm, IMAGE_TOKEN)
-    text = split_for_t5(text) if llm.is_encoder_decoder else text
-    rules = (*encoder_rules(encoder, 1), *qformer_rules(encoder.num_tokens, queries, 1))
-    rules += (("projector", queries), *language_rules(llm, queries, text))
-    return _both("vpgtrans", model, (numbers.stage1, numbers.stage2), (rules, rules), (text, text))
+    before = (*encoder_rules(encoder, 1), *qformer_rules(encoder.num_tokens, queries, 1))
+    jobs = []
+    for number in "123":
+        speaks = numbers.chat if number == "3" else numbers.transfers[name].language
+        llm, text = language_shape(speaks), text_of("vpgtrans", number, scale)
+        text = split_for_t5(text) if llm.is_encoder_decoder else text
+        with torch.device("meta"):  # equal to the source in shape
+            model = blip2.build_stage2(as_blip2, encoder, llm, IMAGE_TOKEN)
+        rules = (*before, ("projector", queries), *language_rules(llm, queries, text))
+        stage = getattr(numbers, f"stage{number}")
+        jobs.append(Job("vpgtrans", number, stage, take_inventory(model, stage, rules), text))
+    return jobs
 
 
 def llava_jobs(numbers: llava.Scale, scale: str, version: str = "") -> list[Job]:
-    """Plans LLaVA, v1.5 where no version is named."""
+    """Plans LLaVA, v1.5 where no version is named; a LoRA joins after stage 1."""
     version = _chosen("LLaVA version", version or "v1.5", llava.PROJECTORS)
     encoder = vision_shape(numbers.vision, drop_cls=True)
     llm = language_shape(numbers.language)
     with torch.device("meta"):
         model = llava.build(encoder, encoder.hidden_size, llm, IMAGE_TOKEN, version)
-    texts = tuple(text_of(f"llava {version}", number, scale) for number in "12")
-    rules = []
-    for text in texts:
+    jobs = []
+    for number, stage in (("1", numbers.stage1), ("2", numbers.stage2)):
+        if number == "2" and numbers.lora is not None:
+            with torch.device("meta"):
+                mplug_owl.give_lora(model, numbers.lora)
+        text = text_of(f"llava {version}", number, scale)
         visual = text.images * encoder.num_tokens
-        rules.append(
-            (
-                *encoder_rules(encoder, text.images),
-                ("projector", visual),
-                *language_rules(llm, visual, text),
-            )
+        rules = (
+            *encoder_rules(encoder, text.images),
+            ("projector", visual),
+            *language_rules(llm, visual, text),
         )
-    return _both("llava", model, (numbers.stage1, numbers.stage2), rules, texts)
+        jobs.append(Job("llava", number, stage, take_inventory(model, stage, rules), text))
+    return jobs
 
 
 def minigpt4_jobs(numbers: minigpt4.Scale, scale: str, variant: str = "") -> list[Job]:
@@ -225,7 +235,7 @@ def jobs_of(recipe: str, scale: str, variant: str = "", stage: str = "") -> list
         recipe: one of `RECIPES`.
         scale: "toy", "small" or "a100".
         variant: language model, LLaVA version or transfer; "" = the recipe's first.
-        stage: "1", "2" or "" for all.
+        stage: its number, or "" for all.
 
     Raises:
         ValueError: for a name that is not known, with those that are.

@@ -31,11 +31,13 @@ class Text:
 
 
 _BLIP2 = Text(32, 32, "LAVIS: max_txt_len 32, padded to it")
+_CURATED = Text(185, 160, "released configuration: max_txt_len 160; prompt of 25")
 TEXTS = {
     ("blip2", "1"): _BLIP2,
     ("blip2", "2"): _BLIP2,
     ("vpgtrans", "1"): _BLIP2,
     ("vpgtrans", "2"): _BLIP2,
+    ("vpgtrans", "3"): _CURATED,
     ("llava v1", "1"): Text(80, 20, "ours: system sentence, one of 11 requests, a CC3M caption"),
     ("llava v1", "2"): Text(300, 190, "ours: 229 MB for 158,000 conversations, system sentence"),
     ("llava v1.5", "1"): Text(32, 30, "ours: a BLIP caption, padded to the longest of 32"),
@@ -43,7 +45,7 @@ TEXTS = {
         310, 190, "ours: 1.03 GB for 665,000 conversations; 624,000 have an image", images=0.94
     ),
     ("minigpt4", "1"): Text(33, 32, "released configuration: max_txt_len 32, and a start token"),
-    ("minigpt4", "2"): Text(185, 160, "released configuration: max_txt_len 160; prompt of 25"),
+    ("minigpt4", "2"): _CURATED,
     ("mplug_owl", "1"): Text(447, 52, "appendix: 512 positions a pair, about 52 of them words"),
     ("mplug_owl", "2"): Text(
         990, 300, "appendix: 1,024 positions a row; half of the rows have an image", images=0.5
@@ -60,7 +62,7 @@ def text_of(recipe: str, stage: str, scale: str) -> Text:
 
     Args:
         recipe: its name, for LLaVA with the version ("llava v1.5").
-        stage: "1" or "2".
+        stage: its number.
         scale: "toy" has short texts, the others those of the papers.
 
     Raises:

@@ -24,11 +24,14 @@ from course_lib.backbones.language import LanguageModel
 from course_lib.backbones.vision import VisionEncoder
 from course_lib.errors import unknown_name_error
 from course_lib.projector import LinearProjector, MLPProjector
+from course_lib.recipes.mplug_owl import LoRA
 from course_lib.training.stages import Stage
 from course_lib.vlm import VLM, VPG
 
 NAME = "llava"
 STAGE1_TRAINABLE, STAGE2_TRAINABLE = ("projector",), ("projector", "language")
+# Attention and feed-forward of every block, as in the released finetune_lora.sh; not the head.
+LORA_TRAINABLE = ("projector", "language.model.model.layers.*.*.*.lora_*")
 _stage = partial(Stage, weight_decay=0.0)  # the papers' AdamW has none
 PROJECTORS = {"v1": LinearProjector, "v1.5": MLPProjector}
 
@@ -42,8 +45,9 @@ class Scale:
             the class token.
         language: zoo or Hub name of the chat-tuned language model.
         stage1: trains the projector.
-        stage2: trains projector and language model.
+        stage2: trains projector and language model, or the projector and a LoRA.
         num_scenes: training images at `toy`; 0 where a real data set is read.
+        lora: of stage 2; None trains the language model itself.
     """
 
     vision: str
@@ -51,6 +55,7 @@ class Scale:
     stage1: Stage
     stage2: Stage
     num_scenes: int = 0
+    lora: LoRA | None = None
 
 
 def _toy() -> Scale:
@@ -64,13 +69,20 @@ def _toy() -> Scale:
 
 
 def _small() -> Scale:
-    """One GPU of 16 GB; the numbers are ours, chosen to fit, and not the paper's."""
-    stage2 = _stage("stage2", STAGE2_TRAINABLE, 5_000, 16, 2e-5, warmup_steps=150)
+    """One GPU of 16 GB; the numbers are ours, chosen to fit, and not the paper's.
+
+    AdamW on all of TinyLlama would take 20.2 GB, so stage 2 trains a LoRA: layers, r, alpha and
+    dropout are those of the released finetune_lora.sh (v1.5), and so is 2e-4. There the projector
+    keeps 2e-5; a stage here has one rate for all that it trains.
+    """
+    linear = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    stage2 = _stage("stage2", LORA_TRAINABLE, 5_000, 16, 2e-4, warmup_steps=150)
     return Scale(
         vision="openai/clip-vit-base-patch16",
         language="TinyLlama/TinyLlama-1.1B-Chat-v1.0",
         stage1=_stage("stage1", STAGE1_TRAINABLE, 4_000, 64, 1e-3, warmup_steps=120),
         stage2=stage2,
+        lora=LoRA(linear, r=128, alpha=256.0, dropout=0.05),
     )
 
 

@@ -205,8 +205,8 @@ def test_a_prompt_beyond_the_context_is_counted_not_cut(data, released, tmp_path
     assert read(found["predictions"])["outputs"]["5"] == ""
 
 
-@pytest.mark.parametrize("recipe", ["blip2", "llava"])
-def test_a_run_at_small_is_opened_on_named_backbones(data, tmp_path, recipe, monkeypatch):
+@pytest.mark.parametrize(("recipe", "stage"), [("blip2", "2"), ("llava", "1"), ("llava", "2")])
+def test_a_run_at_small_is_opened_on_named_backbones(data, tmp_path, recipe, stage, monkeypatch):
     from dataclasses import replace
 
     from course_lib.recipes import blip2, llava
@@ -220,24 +220,27 @@ def test_a_run_at_small_is_opened_on_named_backbones(data, tmp_path, recipe, mon
         sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
         head = replace(numbers.qformer, intermediate_size=32, encoder_hidden_size=16, **sizes)
         numbers = replace(numbers, vision=vision, languages={"opt": language}, qformer=head)
-        config = {"language": "opt", "stage_number": "2"}
+        config = {"language": "opt", "stage_number": stage}
     else:
         numbers = replace(numbers, vision=vision, language=language)
-        config = {"llava_version": "v1.5", "stage_number": "1"}
+        config = {"llava_version": "v1.5", "stage_number": stage}
     monkeypatch.setitem(module.SCALES, "small", lambda: numbers)
-    config |= {"recipe": recipe, "scale": "small", "stage": {"trainable": ["projector"]}}
+    trained = ("projector",) if stage == "1" or recipe == "blip2" else numbers.stage2.trainable
+    config |= {"recipe": recipe, "scale": "small", "stage": {"trainable": list(trained)}}
     from course_lib.commands import full_size
 
     model = full_size._FULL[recipe](config)[0]
     with torch.no_grad():
-        for parameter in model.projector.parameters():
-            parameter.fill_(0.03)
+        names = [n for n, _ in model.named_parameters() if n.startswith("projector") or "lora" in n]
+        assert any("lora" in name for name in names) == ((recipe, stage) == ("llava", "2"))
+        for name in names:
+            model.get_parameter(name).fill_(0.03)
     run = tmp_path / "run"
     write_config(run, config)
     optimizer = torch.optim.SGD(model.projector.parameters(), 0.1)
-    save_checkpoint(run, model, ("projector",), optimizer, 1, config)
+    save_checkpoint(run, model, trained, optimizer, 1, config)
     opened, record, _ = full_size.open_full_size(run, config)
-    assert all(bool((p == 0.03).all()) for p in opened.model.projector.parameters())
+    assert all(bool((opened.model.get_parameter(name) == 0.03).all()) for name in names)
     assert not any(p.requires_grad for p in opened.model.parameters())
     found = command.benchmark(str(run), "okvqa", data)
     assert record["scale"] == found["scale"] == "small" and found["count"] == 3

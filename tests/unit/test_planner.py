@@ -11,12 +11,13 @@ from course_lib.planner import assumptions
 from course_lib.planner.flops import factor_of, flops_by_part, recomputed, words_by_part
 from course_lib.planner.gpus import GPU, GPUS, USUAL, gpu_of
 from course_lib.planner.inventory import Inventory, Part, Weight, take_inventory
-from course_lib.planner.jobs import RECIPES, Job, jobs_of
+from course_lib.planner.jobs import RECIPES, Job, jobs_of, llava_jobs
 from course_lib.planner.memory import Layout, activations_of, memory_of
 from course_lib.planner.plan import Plan, advice, plan_job, plan_recipe
 from course_lib.planner.positions import positions_of
 from course_lib.planner.shapes import language_shape, sizes_of, vision_shape
 from course_lib.planner.texts import TEXTS, Text, text_of
+from course_lib.recipes import llava
 from course_lib.training.stages import Stage
 from tests.planner_runs import Built
 
@@ -56,12 +57,37 @@ def test_flops_and_memory_are_those_of_a_model_that_runs(recipe, number, variant
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_is_planned_at_every_scale_without_memory(recipe, scale):
     plans = plan_recipe(recipe, scale, *USUAL[scale])
-    assert [plan.job.number for plan in plans] == ["1", "2"][: len(plans)]
+    stages = {"flamingo": "1", "vpgtrans": "123"}.get(recipe, "12")
+    assert [plan.job.number for plan in plans] == list(stages)
     for plan in plans:
         inventory = plan.job.inventory
         assert 0 < inventory.trainable < inventory.parameters
         assert plan.hours > 0 and plan.flops_per_sample > 0 and math.isfinite(plan.memory.total)
-        assert plan.fits or scale != "a100"
+        assert plan.fits
+
+
+def test_stage_2_of_llava_at_small_trains_a_lora_and_the_full_model_would_not_fit():
+    numbers, gpu = llava.scale("small"), gpu_of("t4-16gb")
+    first, second = jobs_of("llava", "small")
+    r, blocks = numbers.lora.r, 22
+    widths = 2 * (2048 + 2048) + 2 * (2048 + 256) + 3 * (2048 + 5632)
+    projector = first.inventory.trainable
+    assert second.inventory.trainable == projector + blocks * r * widths
+    assert plan_job(second, gpu, 1).memory.total < 9 * GB
+    whole = replace(numbers.stage2, trainable=llava.STAGE2_TRAINABLE)
+    full = llava_jobs(replace(numbers, stage2=whole, lora=None), "small")[1]
+    assert not plan_job(full, gpu, 1).fits
+
+
+def test_stage_3_of_vpgtrans_speaks_with_the_model_that_chats():
+    for variant in ("opt-to-large", "opt-to-t5"):
+        second, third = jobs_of("vpgtrans", "a100", variant)[1:]
+        head = {part.name: part for part in second.inventory.parts}["vpg.head"]
+        assert third.inventory.trainable == head.trainable + 769 * 4096
+        assert (third.stage.steps, third.stage.batch_size, third.text.words) == (160, 120, 185)
+        language = {part.name: part for part in third.inventory.parts}["language"]
+        assert language.parameters == 6_738_415_616 and not language.trainable
+        assert {p.name: p for p in second.inventory.parts}["language"] != language
 
 
 def test_shapes_lie_on_the_meta_device():
