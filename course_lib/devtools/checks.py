@@ -18,6 +18,7 @@ from course_lib.devtools.environment import (
     SANITIZE,
     cores,
     find_notebooks,
+    find_with_clinics,
     offline_environment,
 )
 
@@ -107,7 +108,8 @@ def changed_notebooks(root: Path = ROOT) -> list[Path]:
     except (OSError, subprocess.CalledProcessError):
         return find_notebooks(folder=root / NOTEBOOKS.name)
     paths = {root / name for name in names.split("\0") if name.endswith(".ipynb")}
-    return sorted(path for path in paths if path.parent.name == "notebooks" and path.exists())
+    folders = ("notebooks", "clinics")
+    return sorted(path for path in paths if path.parent.name in folders and path.exists())
 
 
 def check_notebooks(notebooks: list[Path], scratch: Path) -> Counts:
@@ -122,7 +124,7 @@ def check_notebooks(notebooks: list[Path], scratch: Path) -> Counts:
 def test(scratch: Path) -> Counts:
     """Unit and parity tests, then every notebook."""
     counts = run_pytest("tests", tests_command("not slow and not bars", ["tests"]), scratch)
-    return counts + check_notebooks(find_notebooks(), scratch)
+    return counts + check_notebooks(find_with_clinics(), scratch)
 
 
 def test_fast(scratch: Path) -> Counts:

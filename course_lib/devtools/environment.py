@@ -5,6 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
+CLINICS = NOTEBOOKS / "clinics"
 SANITIZE = ROOT / "tests" / "nbval_sanitize.cfg"
 
 
@@ -22,6 +23,20 @@ def find_notebooks(names: list[str] | None = None, folder: Path = NOTEBOOKS) -> 
             listed = ", ".join(path.stem for path in known) or "none yet"
             raise ValueError(f"No notebook begins with {name!r}; there are: {listed}.")
     return [path for path in known if path.name.startswith(tuple(names))]
+
+
+def find_with_clinics(names: list[str] | None = None) -> list[Path]:
+    """Returns the course's notebooks and the bug clinics; "clinics/03" or "clinics" names those.
+
+    Raises:
+        ValueError: when a name fits none.
+    """
+    within = [name.partition("/")[2] for name in names or () if name.split("/")[0] == "clinics"]
+    others = [name for name in names or () if name.split("/")[0] != "clinics"]
+    found = find_notebooks(others) if others or not names else []
+    if within or not names:
+        found += find_notebooks([] if "" in within else within, CLINICS)
+    return found
 
 
 def number_of(path: Path) -> str:

@@ -19,7 +19,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from course_lib.devtools.environment import find_notebooks, number_of, offline_environment
+from course_lib.devtools.environment import find_with_clinics, number_of, offline_environment
 from course_lib.devtools.hygiene import notebook_problems
 from course_lib.errors import atomic_path
 
@@ -178,11 +178,11 @@ def execute_one(path: Path, check_only: bool) -> bool:
 def main() -> int:
     """Executes the named notebooks and prints how many are stored."""
     parser = argparse.ArgumentParser(description="Execute notebooks and store their outputs.")
-    parser.add_argument("names", nargs="*", help="beginnings of file names, such as 03")
+    parser.add_argument("names", nargs="*", help="beginnings of file names: 03, clinics/03")
     parser.add_argument("--check", action="store_true", help="write nothing, compare the bytes")
     options = parser.parse_args()
     try:
-        notebooks = find_notebooks(options.names)
+        notebooks = find_with_clinics(options.names)
     except ValueError as error:
         parser.error(str(error))
     passed = 0

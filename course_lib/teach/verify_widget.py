@@ -93,7 +93,9 @@ class VerifyWidget:
         wrapping = widgets.Layout(flex_flow="row wrap")
         fixed = widgets.Layout(flex="0 0 auto", max_width="440px")
         text = widgets.Layout(flex="1", min_width="0")
-        self.editing = widgets.HBox([self.save_button, self.cancel_button], layout=wrapping)
+        # A layout of its own: it is hidden alone.
+        own = widgets.Layout(flex_flow="row wrap")
+        self.editing = widgets.HBox([self.save_button, self.cancel_button], layout=own)
         deciding = widgets.HBox([*self.buttons.values(), self.keys], layout=wrapping)
         said = widgets.VBox([self.words, self.caption, self.editing], layout=text)
         return widgets.VBox(

@@ -20,6 +20,7 @@ OUTER = (
     "planner",
     "devtools",
     "classroom",
+    "clinics",
 )
 # What a part of the library may import of the rest; the standard library is always allowed.
 ALLOWED = {

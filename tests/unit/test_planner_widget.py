@@ -38,7 +38,7 @@ def test_every_choice_counts(widget):
 
 
 def test_it_says_in_words_what_does_not_fit():
-    widget = PlanWidget("llava", "small", "t4-16gb", 1)
+    widget = PlanWidget("llava", "a100", "a100-80gb", 1)
     assert "Does not fit: stage 2." in widget.verdict.value
     assert "change: 2 of these GPUs are enough." in shown(widget)
     assert 'role="status"' in widget.verdict.value
