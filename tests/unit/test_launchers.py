@@ -76,21 +76,6 @@ def test_the_links_command_writes_readme(tmp_path, capsys):
     assert URL in capsys.readouterr().out
 
 
-def test_pages_of_the_book_lead_to_colab_once_there_is_an_address(monkeypatch):
-    from course_lib.book import extension
-
-    def body(page):
-        context = {"body": "<h1>x</h1>"}
-        extension.launch_links(None, page, "page.html", context, None)
-        return context["body"]
-
-    monkeypatch.setattr(extension, "address", lambda: URL)
-    assert f'href="{launchers.colab_link(URL, NAMES[0])}"' in body("notebooks/00_start_here")
-    assert body("glossary") == "<h1>x</h1>"
-    monkeypatch.setattr(extension, "address", lambda: None)
-    assert body("notebooks/00_start_here") == "<h1>x</h1>"
-
-
 def test_the_edition_is_the_course_with_one_cell_more(tmp_path, capsys):
     written = launchers.write_colab(tmp_path / "out", URL, "0123abc")
     assert [path.name for path in written] == [path.name for path in launchers.numbered()]

@@ -127,10 +127,7 @@ def test_the_weekly_jobs():
     left_out = workflow("newest")["jobs"]["newest"]["steps"][-1]["env"]["ARGS"].split()[-1]
     file, _, name = left_out.partition("::")
     assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
-    slow = commands(workflow("slow"))
-    order = ["make ready-browser", "-m course_lib.devtools.install_browser", "make test-slow"]
-    places = [slow.index(line) for line in order]
-    assert places == sorted(places)
+    assert "make test-slow" in commands(workflow("slow"))
 
 
 def test_one_thread_wherever_something_is_trained():
