@@ -112,7 +112,8 @@ def next_word_loss_as_found(logits: torch.Tensor, ids: torch.Tensor) -> torch.Te
 
 def next_word_loss(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     """Lets each place but the last predict the word behind it: shifted once."""
-    return F.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+    said, wanted = logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten()
+    return torch.nn.functional.cross_entropy(said, wanted)
 
 
 def word_loss(logits, ids):

@@ -76,7 +76,8 @@ def direction_loss_as_found(made: torch.Tensor, wanted: torch.Tensor) -> torch.T
 
 def direction_loss(made: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     """Returns the mean of 1 - cos, each word's vector being the last axis."""
-    return (1 - F.cosine_similarity(made, wanted, dim=-1)).mean()
+    cosine = torch.cosine_similarity(made, wanted, dim=-1)
+    return (1 - cosine).mean()
 
 
 def angle(made, wanted):

@@ -80,7 +80,7 @@ REPAIRS = (
             "Read the documentation of `cosine_similarity`: along which axis does it work if "
             "nobody says?",
             "A word is a vector along the last axis. The result before the mean is (B, T).",
-            "`F.cosine_similarity(made, wanted, dim=-1)`.",
+            "`torch.cosine_similarity(made, wanted, dim=-1)`, then the mean of 1 minus it.",
         ),
         solution=bugs.direction_loss,
         reference=bugs.angle,
