@@ -64,40 +64,34 @@ def built(case: Case, full: bool, device: str) -> Sides:
 
 def llava_rules(model: nn.Module, text: Text) -> Rules:
     """Counts LLaVA: every row has an image."""
-    tokens = model.vpg.encoder.num_tokens
-    rules = (*positions.encoder_rules(model.vpg.encoder, 1), ("projector", tokens))
-    return (*rules, *positions.language_rules(model.language, tokens, text))
+    return positions.llava_rules(model.vpg.encoder, model.language, text, 1)
 
 
 def blip2_rules(model: nn.Module, text: Text) -> Rules:
     """Counts BLIP-2's stage 2 and MiniGPT-4."""
-    encoder, queries = model.vpg.encoder, model.vpg.head.config.num_query_tokens
-    head = positions.qformer_rules(encoder.num_tokens, queries, 1)
-    rules = (*positions.encoder_rules(encoder, 1), *head, ("projector", queries))
-    return (*rules, *positions.language_rules(model.language, queries, text))
+    return positions.blip2_rules(model.vpg.encoder, queries_of(model), model.language, text)
 
 
 def pretraining_rules(model: nn.Module, text: Text) -> Rules:
     """Counts BLIP-2's stage 1."""
-    encoder, queries = model.vpg.encoder, model.vpg.head.config.num_query_tokens
-    rules = positions.pretraining_rules(encoder.num_tokens, queries, text.words)
+    encoder = model.vpg.encoder
+    rules = positions.pretraining_rules(encoder.num_tokens, queries_of(model), text.words)
     return (*positions.encoder_rules(encoder, 1), *rules)
 
 
 def owl_rules(model: nn.Module, text: Text) -> Rules:
     """Counts mPLUG-Owl: text.images of the rows have an image."""
-    encoder, queries = model.vpg.encoder, model.vpg.head.config.num_query_tokens
-    head = positions.reader_rules(encoder.num_tokens, queries, text.images)
-    rules = (*positions.encoder_rules(encoder, text.images), *head)
-    rules += (("projector", text.images * queries),)
-    return (*rules, *positions.language_rules(model.language, text.images * (queries + 1), text))
+    return positions.owl_rules(model.vpg.encoder, queries_of(model), model.language, text)
+
+
+def queries_of(model: nn.Module) -> int:
+    """Returns how many tokens a head makes of an image."""
+    return model.vpg.head.config.num_query_tokens
 
 
 _LLAVA = "model.multi_modal_projector"
 _PEFT = f"base_model.{_LLAVA.replace('model', 'model.model', 1)}"
 _PEFT_LORA = "base_model.model.model.language_model.layers.*.*.*"
-
-
 _LANGUAGE = ("model.language_model", "lm_head")
 _LORA = "language.model.model.layers.*.*.*"
 _OURS_LORA = ("projector", f"{_LORA}.lora_A", f"{_LORA}.lora_B")

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 # Nothing heavier is imported here: the console script reads this file at every start.
+from course_lib.commands.run_bar import run_bar
 
 
 def compare(
@@ -33,16 +33,12 @@ def compare(
     named = tuple(name.strip() for name in models.split(",") if name.strip())
     chosen, wanted, console = chosen_contestants(named), range(seeds), Console(stderr=True)
     todo = len(missing(chosen, budgets, wanted, read_comparison()))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("compare", total=todo)
+    with run_bar("compare", todo, console) as tell:
 
         def say(number: int, words: str) -> None:
-            bar.update(task, completed=number)
-            console.print(f"compare: run {number + 1} of {todo}, {words}")
+            tell(f"compare: run {number + 1} of {todo}, {words}")
 
         rows = run_missing(chosen, budgets, wanted, say=say)
-        bar.update(task, completed=todo)
     if json_:
         print(json.dumps({"comparison": "compare", "rows": rows}))
     else:

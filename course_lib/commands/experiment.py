@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from itertools import count
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 # Nothing heavier is imported here: the console script reads this file at every start.
+from course_lib.commands.run_bar import run_bar
 from course_lib.experiments.runner import (
     RESULTS,
     missing_runs,
@@ -61,17 +60,8 @@ def run_all(
         All rows of each experiment.
     """
     todo = sum(len(missing_runs(one, seeds, steps, folder)) for one in names)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task, finished = bar.add_task(name, total=todo), count()
-
-        def say(words: str) -> None:  # before each run
-            bar.update(task, completed=next(finished))
-            console.print(words)
-
-        rows = [run_experiment(one, seeds, steps, folder, say) for one in names]
-        bar.update(task, completed=todo)
-    return rows
+    with run_bar(name, todo, console) as say:
+        return [run_experiment(one, seeds, steps, folder, say) for one in names]
 
 
 def _table(title: str, rows: list[dict]) -> Table:

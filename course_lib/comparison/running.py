@@ -14,7 +14,7 @@ from course_lib.comparison.budget import Budget, Ledger, inherited_cost
 from course_lib.comparison.contestants import SCENES, Contestant
 from course_lib.comparison.measures import USUAL, Sizes, measured
 from course_lib.data.line_file import append_line, finished_lines
-from course_lib.experiments.runner import RESULTS
+from course_lib.experiments.runner import RESULTS, foreign_line_error
 
 NAME, COMMAND, VERSION = "compare", "course compare", 1
 _KEYS = {"model", "budget", "amount", "seed", "scores", "cost", "inherited"}
@@ -36,11 +36,7 @@ def read_comparison(folder: Path = RESULTS) -> list[dict]:
         else:
             rows.append(row)
             continue
-        raise ValueError(
-            f"{path.name}, line {number}, is {found}, and this course reads version {VERSION}: "
-            f"move the file away and run `{COMMAND}` again, or take the version of the course that "
-            "wrote it."
-        )
+        raise foreign_line_error(path, number, found, VERSION, COMMAND)
     return rows
 
 

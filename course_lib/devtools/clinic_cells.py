@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 
 from course_lib.clinics.tasks import find_repair, repairs_of
-from course_lib.devtools.exercise_cells import words
+from course_lib.devtools.exercise_cells import exercise_of, stub_of, words
 from course_lib.teach.task import Exercise
 
 TAG = "repair:"
@@ -24,8 +24,7 @@ CASES = 4
 
 def repair_of(cell: nbformat.NotebookNode) -> str | None:
     """Returns the id of the repair that a cell belongs to."""
-    tags = [tag for tag in cell.metadata.get("tags", []) if tag.startswith(TAG)]
-    return tags[0].removeprefix(TAG) if tags else None
+    return exercise_of(cell, TAG)
 
 
 def repair_words(name: str, task: Exercise) -> str:
@@ -35,11 +34,7 @@ def repair_words(name: str, task: Exercise) -> str:
 
 def repair_stub(name: str) -> str:
     """Returns the learner's cell: the signature of the solution, nothing behind it."""
-    solution = find_repair(name).solution
-    source, says = getsource(solution), solution.__doc__
-    end = source.index(says) + len(says) + len('"""')
-    own = solution.__name__
-    return f'{source[:end]}\n    return ...\n\n\n{own} = repair({own}, "{name}")'
+    return stub_of(name, find_repair(name), TAG)
 
 
 def repair_cells(name: str, label: str) -> list[nbformat.NotebookNode]:

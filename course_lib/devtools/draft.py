@@ -8,14 +8,13 @@ stub come from its file, or `%% repair ID`, the same in a bug clinic, whose draf
 import json
 import re
 import sys
-from inspect import getsource
 from pathlib import Path
 
 import nbformat
 
 from course_lib.devtools.clinic_cells import repair_cells
 from course_lib.devtools.environment import CLINICS, NOTEBOOKS
-from course_lib.devtools.exercise_cells import words
+from course_lib.devtools.exercise_cells import stub_of, words
 from course_lib.teach.task import find_exercise
 
 HEAD = re.compile(r"%% (?P<kind>md|code|ex|repair)(?: \[(?P<tags>[^]]*)])?(?P<rest>.*)")
@@ -23,12 +22,8 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 
 
 def stub(name: str) -> str:
-    """The learner's cell: the solution's signature and docstring, nothing behind them."""
-    solution = find_exercise(name).solution
-    source, says = getsource(solution), solution.__doc__
-    end = source.index(says) + len(says) + len('"""')
-    own = solution.__name__
-    return f'{source[:end]}\n    return ...\n\n\n{own} = exercise({own}, "{name}")'
+    """The learner's cell of an exercise."""
+    return stub_of(name, find_exercise(name))
 
 
 def cells(text: str) -> list[nbformat.NotebookNode]:

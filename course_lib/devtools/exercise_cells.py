@@ -25,10 +25,19 @@ _OBJECTIVE = re.compile(r"^\|\s*(\d\d\.\d+)\s*\|", re.MULTILINE)
 STARS = {1: "★☆☆", 2: "★★☆", 3: "★★★"}
 
 
-def exercise_of(cell: nbformat.NotebookNode) -> str | None:
-    """Returns the id of the exercise that a cell belongs to."""
-    tags = [tag for tag in cell.metadata.get("tags", []) if tag.startswith(TAG)]
-    return tags[0].removeprefix(TAG) if tags else None
+def exercise_of(cell: nbformat.NotebookNode, kind: str = TAG) -> str | None:
+    """Returns the id of the exercise that a cell belongs to; `kind` begins its tag."""
+    tags = [tag for tag in cell.metadata.get("tags", []) if tag.startswith(kind)]
+    return tags[0].removeprefix(kind) if tags else None
+
+
+def stub_of(name: str, exercise: Exercise, kind: str = TAG) -> str:
+    """Returns the learner's cell: the solution's signature and docstring, nothing behind them."""
+    solution = exercise.solution
+    source, says = inspect.getsource(solution), solution.__doc__
+    end = source.index(says) + len(says) + len('"""')
+    own = solution.__name__
+    return f'{source[:end]}\n    return ...\n\n\n{own} = {kind.rstrip(":")}({own}, "{name}")'
 
 
 def solution_source(exercise: Exercise) -> str:

@@ -95,13 +95,28 @@ def read_rows(name: str, folder: Path = RESULTS) -> list[dict]:
         version = row.get("version", VERSION) if isinstance(row, dict) else None
         if version != VERSION:
             found = "no row" if version is None else f"a row of version {version}"
-            raise ValueError(
-                f"{path.name}, line {number}, is {found}, and this course reads version {VERSION}: "
-                f"move the file away and run `course experiment {name}` again, or take the version "
-                "of the course that wrote it."
-            )
+            raise foreign_line_error(path, number, found, VERSION, f"course experiment {name}")
         rows.append(row)
     return rows
+
+
+def foreign_line_error(
+    path: Path, number: int, found: str, version: int, command: str
+) -> ValueError:
+    """Returns what a reader of results raises for a line that it does not know.
+
+    Args:
+        path: the file.
+        number: of the line, from 1.
+        found: what it is.
+        version: of the rows that are read.
+        command: makes the file.
+    """
+    return ValueError(
+        f"{path.name}, line {number}, is {found}, and this course reads version {version}: "
+        f"move the file away and run `{command}` again, or take the version of the course that "
+        "wrote it."
+    )
 
 
 def missing_runs(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 from torch import nn
@@ -17,11 +18,13 @@ from course_lib.fusion.gated_layers import GatedLayers
 from course_lib.planner.inventory import Inventory, take_inventory
 from course_lib.planner.positions import (
     Rules,
+    blip2_rules,
     encoder_rules,
     gated_rules,
     language_rules,
+    llava_rules,
+    owl_rules,
     pretraining_rules,
-    qformer_rules,
     reader_rules,
 )
 from course_lib.planner.shapes import language_shape, normed_vision_shape, vision_shape
@@ -70,20 +73,17 @@ def blip2_jobs(numbers: blip2.Scale, scale: str, language: str = "", layer: int 
     """Plans BLIP-2; `layer` of the encoder is -1 for a ViT-g that ends one block early."""
     name = _chosen("language model of BLIP-2", language, numbers.languages)
     encoder, llm = vision_shape(numbers.vision, layer), language_shape(numbers.languages[name])
-    text, tokens = text_of("blip2", "1", scale), encoder.num_tokens
-    queries = numbers.qformer.num_query_tokens
+    text, queries = text_of("blip2", "1", scale), numbers.qformer.num_query_tokens
     with torch.device("meta"):
         first = blip2.build_stage1(numbers, encoder, _Words())
         second = blip2.build_stage2(numbers, encoder, llm, IMAGE_TOKEN)
-    seen = encoder_rules(encoder, 1)
-    pretraining = (*seen, *pretraining_rules(tokens, queries, text.words))
+    reads = pretraining_rules(encoder.num_tokens, queries, text.words)
+    pretraining = (*encoder_rules(encoder, 1), *reads)
     inventory = take_inventory(first, numbers.stage1, pretraining)
     jobs = [Job("blip2", "1", numbers.stage1, inventory, text, whole_batch=True)]
     if llm.is_encoder_decoder:
         text = split_for_t5(text)
-    rules = (*seen, *qformer_rules(tokens, queries, 1), ("projector", queries))
-    rules += language_rules(llm, queries, text)
-    stage = numbers.stage2[name]
+    rules, stage = blip2_rules(encoder, queries, llm, text), numbers.stage2[name]
     jobs.append(Job("blip2", "2", stage, take_inventory(second, stage, rules), text))
     return jobs
 
@@ -99,15 +99,19 @@ def vpgtrans_jobs(
     encoder = vision_shape(numbers.vision, layer)
     queries = numbers.qformer.num_query_tokens
     as_blip2 = blip2.Scale(numbers.vision, {}, numbers.qformer, numbers.stage1, {})
-    before = (*encoder_rules(encoder, 1), *qformer_rules(encoder.num_tokens, queries, 1))
+
+    @cache
+    def model_of(speaks: str) -> nn.Module:  # equal to the source in shape
+        llm = language_shape(speaks)
+        with torch.device("meta"):
+            return blip2.build_stage2(as_blip2, encoder, llm, IMAGE_TOKEN)
+
     jobs = []
     for number in "123":
         speaks = numbers.chat if number == "3" else numbers.transfers[name].language
-        llm, text = language_shape(speaks), text_of("vpgtrans", number, scale)
-        text = split_for_t5(text) if llm.is_encoder_decoder else text
-        with torch.device("meta"):  # equal to the source in shape
-            model = blip2.build_stage2(as_blip2, encoder, llm, IMAGE_TOKEN)
-        rules = (*before, ("projector", queries), *language_rules(llm, queries, text))
+        model, text = model_of(speaks), text_of("vpgtrans", number, scale)
+        text = split_for_t5(text) if model.language.is_encoder_decoder else text
+        rules = blip2_rules(encoder, queries, model.language, text)
         stage = getattr(numbers, f"stage{number}")
         jobs.append(Job("vpgtrans", number, stage, take_inventory(model, stage, rules), text))
     return jobs
@@ -126,12 +130,7 @@ def llava_jobs(numbers: llava.Scale, scale: str, version: str = "") -> list[Job]
             with torch.device("meta"):
                 mplug_owl.give_lora(model, numbers.lora)
         text = text_of(f"llava {version}", number, scale)
-        visual = text.images * encoder.num_tokens
-        rules = (
-            *encoder_rules(encoder, text.images),
-            ("projector", visual),
-            *language_rules(llm, visual, text),
-        )
+        rules = llava_rules(encoder, llm, text, text.images)
         jobs.append(Job("llava", number, stage, take_inventory(model, stage, rules), text))
     return jobs
 
@@ -145,10 +144,7 @@ def minigpt4_jobs(numbers: minigpt4.Scale, scale: str, variant: str = "") -> lis
         vpg = minigpt4.FrozenVPG(encoder, QFormer(numbers.qformer))
         model = minigpt4.build(vpg, llm, IMAGE_TOKEN)
     texts = tuple(text_of("minigpt4", number, scale) for number in "12")
-    before = (*encoder_rules(encoder, 1), *qformer_rules(encoder.num_tokens, queries, 1))
-    rules = [
-        (*before, ("projector", queries), *language_rules(llm, queries, text)) for text in texts
-    ]
+    rules = [blip2_rules(encoder, queries, llm, text) for text in texts]
     return _both("minigpt4", model, (numbers.stage1, numbers.stage2), rules, texts)
 
 
@@ -165,13 +161,7 @@ def mplug_owl_jobs(numbers: mplug_owl.Scale, scale: str, variant: str = "") -> l
             with torch.device("meta"):
                 mplug_owl.give_lora(model, numbers.lora)
         text = text_of("mplug_owl", number, scale)
-        visual = text.images * mplug_owl.places_of(numbers)
-        rules = (
-            *encoder_rules(encoder, text.images),
-            *reader_rules(encoder.num_tokens, queries, text.images),
-            ("projector", text.images * queries),
-            *language_rules(llm, visual, text),
-        )
+        rules = owl_rules(encoder, queries, llm, text)
         jobs.append(Job("mplug_owl", number, stage, take_inventory(model, stage, rules), text))
     return jobs
 

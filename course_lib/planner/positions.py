@@ -101,3 +101,27 @@ def language_rules(language: LanguageModel, visual: float, text: Text) -> Rules:
         (f"{memory}.v", places),
         ("language.model.decoder", text.decoder),
     )
+
+
+def blip2_rules(encoder: VisionEncoder, queries: int, language: LanguageModel, text: Text) -> Rules:
+    """BLIP-2's stage 2, MiniGPT-4 and VPGTrans: an image, its Q-Former, a projector, words."""
+    head = qformer_rules(encoder.num_tokens, queries, 1)
+    rules = (*encoder_rules(encoder, 1), *head, ("projector", queries))
+    return (*rules, *language_rules(language, queries, text))
+
+
+def llava_rules(
+    encoder: VisionEncoder, language: LanguageModel, text: Text, images: float
+) -> Rules:
+    """LLaVA: the projector reads every token of the encoder."""
+    visual = images * encoder.num_tokens
+    rules = (*encoder_rules(encoder, images), ("projector", visual))
+    return (*rules, *language_rules(language, visual, text))
+
+
+def owl_rules(encoder: VisionEncoder, queries: int, language: LanguageModel, text: Text) -> Rules:
+    """mPLUG-Owl: an image takes one place more, its end token's."""
+    images = text.images
+    head = reader_rules(encoder.num_tokens, queries, images)
+    rules = (*encoder_rules(encoder, images), *head, ("projector", images * queries))
+    return (*rules, *language_rules(language, images * (queries + 1), text))

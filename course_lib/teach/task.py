@@ -49,6 +49,24 @@ def call(answer: Any, case: Case) -> Any:
     return answer(*case.args, **case.kwargs) if callable(answer) else answer
 
 
+def refused(answer: Any, case: Case, counts: set[int], most: int) -> Any:
+    """Runs an answer that has to raise a ValueError, and tells in words what it did.
+
+    Args:
+        answer: a function.
+        case: its inputs.
+        counts: numbers that the message has to name.
+        most: of different numbers in a message: who lists all there are names none.
+    """
+    try:
+        made = call(answer, case)
+    except ValueError as error:
+        named = set(map(int, re.findall(r"\d+", str(error))))
+        said = counts <= named and len(named) <= most
+        return "a ValueError with both counts" if said else "a ValueError without them"
+    return made if made is ... else "raises nothing"
+
+
 @dataclass(frozen=True)
 class Exercise:
     """An exercise: its words, its answer, and what its check runs.

@@ -58,18 +58,11 @@ def test_blip2_from_nothing(root):
 
 
 @pytest.mark.timeout(6000)
-def test_flamingo_from_nothing(root):
-    _, minutes = course(root, "train", "flamingo", "--scale", "toy", "--out", "flamingo")
-    assert not missed(root, "flamingo")
-    print("core-minutes:", round(minutes, 1))
-    assert minutes <= MINUTES
-
-
-@pytest.mark.timeout(6000)
-def test_llava_from_nothing(root):
-    _, minutes = course(root, "train", "llava", "--scale", "toy", "--out", "llava")
-    assert not missed(root, "llava")
-    print("core-minutes, both stages:", round(minutes, 1))
+@pytest.mark.parametrize("recipe", ["flamingo", "llava"])
+def test_one_command_from_nothing(root, recipe):
+    _, minutes = course(root, "train", recipe, "--scale", "toy", "--out", recipe)
+    assert not missed(root, recipe)
+    print("core-minutes, all stages:", round(minutes, 1))
     assert minutes <= MINUTES
 
 

@@ -1,9 +1,8 @@
 """A prompt with examples in front, and what the paper calls zero-shot."""
 
-import re
 from typing import Any
 
-from course_lib.teach.task import Case, Exercise, Mistake, call
+from course_lib.teach.task import Case, Exercise, Mistake, call, refused
 
 Example = tuple[str, str, str]
 Made = tuple[str, list[str]]
@@ -44,13 +43,7 @@ def _run(answer: Any, case: Case) -> Any:
     counts = {shots or 2, len(examples)}
     if max(counts) == len(examples):
         return call(answer, case)
-    try:
-        made = call(answer, case)
-    except ValueError as error:
-        named = set(map(int, re.findall(r"\d+", str(error))))
-        said = counts <= named and len(named) <= MOST_NUMBERS
-        return "a ValueError with both counts" if said else "a ValueError without them"
-    return made if made is ... else "raises nothing"
+    return refused(answer, case, counts, MOST_NUMBERS)
 
 
 def _write(
