@@ -7,17 +7,19 @@ nothing about seeing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from transformers import PreTrainedTokenizerBase
 
 from course_lib.data.binding import Episode, draw_episode, rows_by_kind, unused_symbols
 from course_lib.data.interleaved import Chunk, document_row
+from course_lib.data.prompts import typed_ids
 from course_lib.data.toy import ToyScenes
 from course_lib.data.toy_interleaved import asked as in_words
 from course_lib.data.toy_interleaved import question_chunk
-from course_lib.evaluation.batched import write_behind
+from course_lib.evaluation.batched import next_logits, write_behind
 from course_lib.evaluation.captions import caption_scores
 from course_lib.evaluation.vqa import vqa_scores
 from course_lib.gated_vlm import GatedVLM
@@ -51,6 +53,16 @@ class FewShotAnswerer:
         Raises:
             ValueError: when a document is longer than the language model's context.
         """
+        ids, shown = self._read(prompts)
+        written = write_behind(self.model, self.tokenizer, ids, shown, longest)
+        return [self.tokenizer.decode(ids, skip_special_tokens=True) for ids in written]
+
+    def next_logits(self, prompts: Sequence[Sequence[Chunk]]) -> torch.Tensor:
+        """Returns the logits of the word behind each document, (N, V); raises as `write`."""
+        ids, shown = self._read(prompts)
+        return next_logits(self.model, self.tokenizer, ids, shown)
+
+    def _read(self, prompts: Sequence[Sequence[Chunk]]) -> tuple[list[list[int]], Callable]:
         limit = self.model.language.max_positions
         rows = [document_row(self.tokenizer, prompt, limit) for prompt in prompts]
 
@@ -58,9 +70,7 @@ class FewShotAnswerer:
             images = [int(name) for i in part for name in rows[i].images]
             return self.data.image_inputs(images) if images else {}
 
-        ids = [row.ids for row in rows]
-        written = write_behind(self.model, self.tokenizer, ids, shown, longest)
-        return [self.tokenizer.decode(ids, skip_special_tokens=True) for ids in written]
+        return [row.ids for row in rows], shown
 
     def captions(self, rows: Sequence[int]) -> list[str]:
         """Returns the canonical caption that the model writes of each scene, without a prompt."""
@@ -89,6 +99,29 @@ class FewShotAnswerer:
         right = sum(text == e.answer for text, e in pairs)
         either = sum(text in e.words for text, e in pairs)
         return {"right": right / len(pairs), "one of the two": either / len(pairs)}
+
+    def chosen(self, episodes: Sequence[Episode]) -> float:
+        """Returns the share of queries whose symbol is the likeliest of the episode's symbols.
+
+        Chance is 1 in as many as there are symbols; of what is written it is less, since shots
+        that contradict each other also make the model write a word that nobody showed.
+
+        Raises:
+            ValueError: for a symbol that is not one token.
+        """
+        logits = self.next_logits([episode.prompt_chunks() for episode in episodes])
+        right = 0
+        for row, episode in zip(logits, episodes, strict=True):
+            ids = [_only_id(self.tokenizer, word) for word in episode.words]
+            right += episode.words[int(row[ids].argmax())] == episode.answer
+        return right / len(episodes)
+
+
+def _only_id(tokenizer: PreTrainedTokenizerBase, word: str) -> int:
+    ids = typed_ids(tokenizer, word)
+    if len(ids) != 1:
+        raise ValueError(f"The symbol {word!r} is {len(ids)} tokens long: choose words of one.")
+    return ids[0]
 
 
 def question_shots(asked: Asked, count: int, rng: np.random.Generator) -> list[list[Chunk]]:
@@ -131,7 +164,8 @@ def binding_curve(
         words: symbols to draw from; None takes those that no training has bound.
 
     Returns:
-        {shots: {right, one of the two, shuffled}}; chance is 0.5 for right and for shuffled.
+        {shots: {right, one of the two, chosen, shuffled}}: shares of what is written, and of
+        the choice between the two symbols, with true and with shuffled shots; there chance is 0.5.
     """
     rows = rows_by_kind(answerer.data.scenes)
     curve = {}
@@ -139,7 +173,8 @@ def binding_curve(
         rng = np.random.default_rng((seed, count, 16))
         drawn = [draw_episode(rng, rows, words or unused_symbols(), count) for _ in range(episodes)]
         found = answerer.bound(drawn)
-        found["shuffled"] = answerer.bound([one.shuffled(rng) for one in drawn])["right"]
+        found["chosen"] = answerer.chosen(drawn)
+        found["shuffled"] = answerer.chosen([one.shuffled(rng) for one in drawn])
         curve[str(count)] = found
     return curve
 

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from course_lib.evaluation.speedup import Curve, first_crossing
 from course_lib.teach import style
 
+BESIDE = 3  # with more curves the legend stands beside them, where it hides none
+
 
 def draw_curves(
     curves: Sequence[Curve],
@@ -36,9 +38,9 @@ def draw_curves(
     Raises:
         ValueError: for no curve or too many of them.
     """
-    looks = style.series(len(curves))
+    looks, crowded = style.series(len(curves)), len(curves) > BESIDE
     if axes is None:
-        _, axes = style.figure(6.4, 3.2)
+        _, axes = style.figure(8.4 if crowded else 6.4, 3.2)
     for curve, look in zip(curves, looks, strict=True):
         low, high = zip(*curve.band, strict=True)
         name = (labels or {}).get(curve.arm, curve.arm)
@@ -51,7 +53,8 @@ def draw_curves(
     if quality is not None:
         axes.axhline(quality, color=style.GREY, linewidth=0.8)
     axes.set(xlabel=over, ylabel=metric)
-    axes.legend(fontsize=8)
+    beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)} if crowded else {}
+    axes.legend(fontsize=8, **beside)
     axes.figure.tight_layout()
     return axes.figure
 

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from course_lib.backbones.tokenizers import build_tokenizer
 from course_lib.data.binding import (
     ASKS,
+    Episode,
     draw_episode,
     rows_by_kind,
     trained_symbols,
@@ -212,7 +214,7 @@ def test_a_whole_evaluation_of_an_untrained_model(data):
     assert set(found) == {"captions", "vqa", "shots", "binding"}
     assert set(found["shots"]) == {"0", "2", "4", "8"} and set(found["binding"]) == {"2", "4", "8"}
     assert set(found["vqa"]) == {"all", "by_type", "blind"}
-    assert set(found["binding"]["8"]) == {"right", "one of the two", "shuffled"}
+    assert set(found["binding"]["8"]) == {"right", "one of the two", "chosen", "shuffled"}
 
 
 def tiny_of_context(length=384):
@@ -235,7 +237,7 @@ def test_binding_is_counted_by_what_is_written(data, monkeypatch):
     answerer = FewShotAnswerer(tiny_of_context(), TOKENIZER, data)
     asked = []
 
-    def oracle(prompts, longest):
+    def oracle(prompts, longest=2):
         asked.append(prompts)
         said = []
         for prompt in prompts:
@@ -244,11 +246,27 @@ def test_binding_is_counted_by_what_is_written(data, monkeypatch):
             said.append(next((word for word, kind in kinds.items() if kind == wanted), "none"))
         return said
 
+    def sure(prompts):
+        return functional.one_hot(torch.tensor([ids(word)[0] for word in oracle(prompts)]), 500)
+
     monkeypatch.setattr(answerer, "write", oracle)
+    monkeypatch.setattr(answerer, "next_logits", sure)
     found = binding_curve(answerer, 300, shots=(4,), words=["blax", "zert"])["4"]
-    assert found["right"] == found["one of the two"] == 1.0
+    assert found["right"] == found["one of the two"] == found["chosen"] == 1.0
     assert 0.35 < found["shuffled"] < 0.65
     assert {c.said for prompt in asked[0] for c in prompt} == {"blax", "zert", ""}
+
+
+def test_the_likeliest_next_word_is_the_one_that_is_written(data):
+    answerer = FewShotAnswerer(tiny_of_context(), TOKENIZER, data)
+    prompts = [[Chunk("red " * n, images=(str(n),))] for n in (5, 1, 9, 3)]
+    likeliest = answerer.next_logits(prompts).argmax(1).tolist()
+    assert [
+        TOKENIZER.decode([one], skip_special_tokens=True) for one in likeliest
+    ] == answerer.write(prompts, longest=1)
+    episode = Episode(("red blue", "zert"), (0, 1, 0), (1, 2, 3))
+    with pytest.raises(ValueError, match=r"'red blue' is 2 tokens long"):
+        answerer.chosen([episode])
 
 
 def test_a_person_is_asked_for_in_the_papers_words():
