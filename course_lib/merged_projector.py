@@ -51,8 +51,8 @@ def merge_as_printed(projector: nn.Linear, converter: nn.Linear) -> LinearProjec
     if not width == out == made == read:
         raise ValueError(
             f"W_s is {(out, width)} and W_w is {(made, read)}: in the printed order W_w reads "
-            f"{read} numbers where a visual token has {width}, and W_s reads {width} where W_w "
-            f"gives {made}. Merge in the other order, W_w W_s."
+            f"visual tokens ({read} numbers for {width}) and W_s what W_w gives ({width} for "
+            f"{made}), and both pairs have to agree. Merge in the other order, W_w W_s."
         )
     return _linear(projector, last=projector, first=converter)
 

@@ -44,7 +44,7 @@ PAPER_COSTS = (
     Cost(_T5, 684.0, 121.6e6, dollars=2801.8),
     Cost("FlanT5 XL to XXL, VPGTrans", 32.4, 5.3e6, dollars=132.7, scratch=_T5),
 )
-HEAD = ("model", "device-hours", "pairs seen", "price", "hours saved", "pairs saved")
+HEAD = ("model", "device-hours", "pairs seen", "price", "hours, ratio", "pairs, ratio")
 
 
 def our_cost(

@@ -170,7 +170,7 @@ EXERCISE = Exercise(
     hints=(
         "A file is read with `strict=False`, one name is misspelled, and a layer of the Q-Former "
         "stays random. Nobody notices: the loss falls all the same. Which three questions would "
-        "have to be asked of the names before anything is copied?",
+        "have to be asked of names and shapes before anything is copied?",
         "Collect the names below `vpg.head.` of both. If the two sets differ, raise. If a tensor "
         "has another shape in the target, raise. Then go through the target's names and take each "
         "tensor from where it belongs.",
