@@ -1,4 +1,4 @@
-"""Draws images/map_01.svg to map_10.svg: the sentence of the course, a notebook's parts lit.
+"""Draws images/map_01.svg to map_12.svg: the sentence of the course, a notebook's parts lit.
 
     python data_scripts/draw_maps.py
 
@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from course_lib.teach.architecture import FROZEN, TRAINS, USED, Lit, alt_text, draw_architecture
+from course_lib.teach.architecture import (
+    FROZEN,
+    PARTS,
+    TRAINS,
+    USED,
+    Lit,
+    alt_text,
+    draw_architecture,
+)
 from course_lib.teach.svg import written
 
 NOTEBOOKS = Path("notebooks")
@@ -43,6 +51,17 @@ MAPS = {
         "projector": Lit(TRAINS),
         "fusion": _HERE,
         "words": _HERE,
+        "language": Lit(FROZEN),
+        "answer": _HERE,
+        "next_word": _HERE,
+    },
+    "05": {
+        "image": _HERE,
+        "encoder": _ENCODER,
+        "head": Lit(TRAINS, ("resampler,", "16 latents")),
+        "tokens": Lit(USED, ("16 visual", "tokens")),
+        "fusion": Lit(TRAINS, ("gated", "layers")),
+        "words": Lit(USED, ("documents",)),
         "language": Lit(FROZEN),
         "answer": _HERE,
         "next_word": _HERE,
@@ -100,6 +119,8 @@ MAPS = {
         "answer": _HERE,
         "next_word": _HERE,
     },
+    "11": dict.fromkeys(PARTS, _HERE),  # all six fill it, each in its way
+    "12": dict.fromkeys(PARTS, _HERE),  # all of it, larger
 }
 
 

@@ -40,9 +40,9 @@ class Interleaved:
             behind them alone, see `binding.words_first`.
     """
 
-    mix: tuple[float, float, float] = (0.2, 0.55, 0.25)
+    mix: tuple[float, float, float] = (0.2, 0.65, 0.15)
     most_images: int = 3
-    questions: int = 2
+    questions: int = 4
     most_shots: int = 8
     most_kinds: int = 4
     in_words: float = 0.6

@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from course_lib.errors import unknown_name_error
@@ -20,7 +20,10 @@ RESULTS = HERE.parent / "results"
 SEEDS = (0, 1, 2)
 VERSION = 1  # of the rows; what came before versions is of the first
 # Experiments that one name runs one after the other, in the order of the paper.
-GROUPS = {"vpgtrans": ("vpgtrans_size", "vpgtrans_rate", "vpgtrans_type")}
+GROUPS = {
+    "flamingo": ("flamingo_shots", "flamingo_gates", "flamingo_data", "flamingo_places"),
+    "vpgtrans": ("vpgtrans_size", "vpgtrans_rate", "vpgtrans_type"),
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Experiment:
         measure: (arm, seed, steps) → scores; everything random depends on the seed.
         steps: training steps of a run.
         minutes: core-minutes of one run, measured.
+        shared: {arm: (experiment, arm)} that are one and the same run: the row is taken over from
+            there where it is finished.
     """
 
     claim: str
@@ -40,6 +45,7 @@ class Experiment:
     measure: Callable[[str, int, int], dict]
     steps: int
     minutes: float
+    shared: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def experiment_names() -> list[str]:
@@ -157,12 +163,22 @@ def run_experiment(
         left = f"about {found.minutes * (len(todo) - number + 1):.0f} core-minutes left"
         say(f"{name}: run {number} of {len(todo)}, {arm}, seed {seed}; {left}")
         started = time.process_time()
-        scores = found.measure(arm, seed, count)
+        taken = _finished(*found.shared[arm], seed, count, folder) if arm in found.shared else None
+        scores = found.measure(arm, seed, count) if taken is None else taken["scores"]
         row = {"experiment": name, "arm": arm, "seed": seed, "steps": count, "scores": scores}
         row |= {"command": f"course experiment {name}", "version": VERSION}
+        row |= {} if taken is None else {"taken_from": taken["experiment"]}
         row["cpu_seconds"] = round(time.process_time() - started)
         _append(folder / f"{name}.jsonl", row)
     return read_rows(name, folder)
+
+
+def _finished(name: str, arm: str, seed: int, steps: int, folder: Path) -> dict | None:
+    """Returns the row of a run that is finished."""
+    for row in read_rows(name, folder):
+        if (row["arm"], row["seed"], row["steps"]) == (arm, seed, steps):
+            return row
+    return None
 
 
 def _append(path: Path, row: dict) -> None:
