@@ -7,7 +7,8 @@ that is markup to Sphinx alone is escaped, and indented blocks stay as they are.
 import re
 
 _CODE = re.compile(r"`+[^`\n]+`+")
-_MARKUP = re.compile(r"[*|\\]|(?<=\w)_(?!\w)")
+# Of `file::function` Sphinx would make a link to a file.
+_MARKUP = re.compile(r"[*|\\]|(?<=\w)_(?!\w)|(?<=\w):(?=:\w)")
 PARAGRAPH, BLOCK, LIST, SECTION = "paragraph", "block", "list", "section"
 _SECTION = re.compile(r"^(Args|Returns|Raises|Yields|Attributes|Note|Example):\s*$")
 

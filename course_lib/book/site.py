@@ -82,6 +82,8 @@ def _loading_problems(path: Path, page: Page) -> list[str]:
 
 def _link_problem(path: Path, link: str, pages: dict[Path, Page]) -> str | None:
     parts = urlsplit(link)
+    if parts.scheme == "file":
+        return f"it links to {link}, a file of one machine"
     if parts.scheme or link.startswith("//"):
         return None
     target = _target(path, parts.path) if parts.path else path

@@ -152,6 +152,8 @@ def test_docstrings_mean_what_they_say():
         "",
         "Args:",
         "    *x: y.",
+        "",
+        'Returns "file::name[kind]":',
     ]
     expected = [
         "A dict:",
@@ -164,7 +166,16 @@ def test_docstrings_mean_what_they_say():
         "",
         r"- a\_ b",
     ]
-    assert to_rst(lines) == [*expected, "  on", "", "Args:", r"    \*x: y."]
+    expected += ["  on", "", "Args:", r"    \*x: y.", "", r'Returns "file\::name[kind]":']
+    assert to_rst(lines) == expected
+
+
+def test_a_scheme_before_two_colons_is_no_link_to_sphinx():
+    core = pytest.importorskip("docutils.core", reason="`make book` installs what the book needs")
+    found = core.publish_doctree("\n".join(to_rst(['"file::name[kind]" here, https://x.org'])))
+    links = [node["refuri"] for node in found.findall() if node.tagname == "reference"]
+    assert links == ["https://x.org"]
+    assert found.astext() == '"file::name[kind]" here, https://x.org'
 
 
 # --- contents

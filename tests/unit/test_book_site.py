@@ -45,6 +45,7 @@ def test_a_whole_site_has_no_problem(site):
         ('<link rel="stylesheet" href="far.css">', "far.css, which fetches from the network"),
         ('<a href="none.html">x</a>', "links to none.html, which does not exist"),
         ('<a href="sub/page.html#none">x</a>', "page.html#none, and the page has no such place"),
+        ('<a href="file::name[kind">x</a>', "file::name[kind, a file of one machine"),
         ('<a href="#none">x</a>', "#none, and the page has no such place"),
     ],
 )
