@@ -60,7 +60,7 @@ def train(
     recipe: str,
     stage: Annotated[str, typer.Option(help="1, 2 or VPGTrans's 3; both 1 and 2 where none")] = "",
     scale: Annotated[str, typer.Option(help="toy, small or a100")] = "toy",
-    language: Annotated[str, typer.Option(help="BLIP-2's or VPGTrans's: opt, t5, ...")] = "",
+    language: Annotated[str, typer.Option(help="opt, t5, ...; beyond toy DIR or OWNER/NAME")] = "",
     version: Annotated[str, typer.Option(help="of LLaVA: v1 or v1.5")] = "",
     init: Annotated[str, typer.Option(help="run that the stage begins with; 'none': random")] = "",
     curated: Annotated[str, typer.Option(help="MiniGPT-4's own set: its folder")] = "",
@@ -71,28 +71,38 @@ def train(
     seed: int = 0,
     resume: bool = False,
     log: Annotated[str, typer.Option(help="also to tensorboard or wandb")] = "none",
+    data_dirs: Annotated[
+        list[Path] | None, typer.Option("--data", help="beyond toy: a folder of data_scripts")
+    ] = None,
+    vision: Annotated[str, typer.Option(help="beyond toy: image encoder, DIR or OWNER/NAME")] = "",
+    text: Annotated[str, typer.Option(help="beyond toy: BERT of BLIP-2's stage 1")] = "",
+    micro: Annotated[int | None, typer.Option(help="beyond toy: most rows of a pass")] = None,
+    workers: Annotated[int | None, typer.Option(help="beyond toy: readers a process")] = None,
+    recompute: Annotated[bool, typer.Option("--recompute", help="beyond toy: less memory")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="tell what it costs")] = False,
 ) -> None:
     """Train a recipe, or one stage of it."""
     if dry_run:
         variant = language or version or encoder
         return print_plan(recipe, scale, stage=stage, variant=variant, steps=steps)
+    from course_lib.commands.beyond_toy import check_toy, train_beyond_toy
     from course_lib.commands.runs import RECIPES, train_recipe
     from course_lib.training.tracking import tracking
 
     _check("recipe", recipe, RECIPES)
     _check("scale", scale, SCALES)
-    if scale != "toy":
-        raise ValueError(
-            f"Training at {scale!r} needs real data, which comes with a later notebook: "
-            "use --scale toy, or --dry-run for what it costs."
-        )
     named = {"stage": stage, "language": language, "version": version, "init": init}
     named |= {"curated": curated, "encoder": encoder}
+    named |= {"vision": vision, "text": text}
     chosen = {name: value for name, value in named.items() if value}
     numbers = {"steps": steps, "scenes": scenes, "seed": seed, "resume": resume}
+    layout = {"micro": micro, "workers": workers, "recompute": recompute}
     with tracking(log):
-        trained = train_recipe(recipe, out, chosen, **numbers)
+        if scale == "toy":
+            check_toy(data_dirs, layout)
+            trained = train_recipe(recipe, out, chosen, **numbers)
+        else:
+            trained = train_beyond_toy(recipe, scale, data_dirs, out, chosen, **numbers, **layout)
     for target, rows in trained:
         last = rows[-1]
         Console(stderr=True).print(f"{target}: {last['step']} steps, loss {last['loss']:.3f}")

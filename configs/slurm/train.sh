@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Trains on several machines under Slurm, and goes on by itself after it was stopped and requeued:
-#   OUT=runs/llava-stage1 sbatch --nodes=2 configs/slurm/train.sh llava --stage 1
+#   OUT=runs/llava-stage1 sbatch --nodes=2 configs/slurm/train.sh llava --stage 1 \
+#     --scale a100 --data data/llava/rows/558k
 # CONFIG=configs/accelerate/fsdp2.yaml shards the model; GPUS is the number of GPUs a machine.
-# Each process reads a batch of its own: N processes make steps of N batches.
+# The batch of a recipe is that of all processes together: each reads its share of every step.
 #SBATCH --job-name=course
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1

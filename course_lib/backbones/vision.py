@@ -180,8 +180,16 @@ def quiet_transformers() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def read_model(model_class: type, name_or_dir: str | Path, dtype: torch.dtype) -> nn.Module:
+def read_model(
+    model_class: type, name_or_dir: str | Path, dtype: torch.dtype, pickled: bool = False
+) -> nn.Module:
     """Reads the weights of a transformers model from safetensors.
+
+    Args:
+        model_class: of transformers.
+        name_or_dir: a directory of `save_pretrained`, or a name on the Hub.
+        dtype: of the weights in memory, whatever the file holds.
+        pickled: True reads `pytorch_model.bin` instead, in which torch takes tensors alone.
 
     Raises:
         ValueError: when the weights are missing, cut short, or not complete.
@@ -189,7 +197,10 @@ def read_model(model_class: type, name_or_dir: str | Path, dtype: torch.dtype) -
     try:
         with quiet_transformers():
             model, report = model_class.from_pretrained(
-                str(name_or_dir), dtype=dtype, use_safetensors=True, output_loading_info=True
+                str(name_or_dir),
+                dtype=dtype,
+                use_safetensors=not pickled,
+                output_loading_info=True,
             )
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

@@ -2,8 +2,8 @@
 
 A released BLIP-2 or LLaVA-1.5 lies in the Hub's layout; its weights go into the course's own
 classes (`course_lib/interop`), tokenizer and sizes of pictures come from the same directory. A run
-at `small` or `a100` holds what its stage trained, beside backbones that are named by the recipe's
-scale: directories or names on the Hub. On a GPU everything is bfloat16; transformers keeps the
+at `small` or `a100` holds what its stage trained; its record names the backbones, directories or
+names on the Hub. On a GPU everything is bfloat16; transformers keeps the
 Q-Former in float32, and what that is worth was not measured.
 """
 
@@ -13,26 +13,26 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
-from PIL import Image, ImageOps
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from course_lib.backbones.language import LanguageModel, load_language
-from course_lib.backbones.tokenizers import IMAGE_TOKEN
-from course_lib.backbones.vision import VisionEncoder, load_vision, read_config, read_model
+from course_lib.backbones.vision import VisionEncoder, read_config, read_model
 from course_lib.commands.runs import Opened
-from course_lib.corpora.pixels import pixels_of
 from course_lib.data.chat_ids import ChatTokenizer
 from course_lib.data.chat_templates import chat_template
-from course_lib.data.images import CLIP_MEAN, ImageTransform, load_image
 from course_lib.data.prompts import image_token_id
-from course_lib.evaluation.asking import blip2_asker
+from course_lib.evaluation.asking import Asker, blip2_asker
 from course_lib.evaluation.benchmark_asking import Pixels
 from course_lib.evaluation.chat_asking import ChatAsker
+from course_lib.evaluation.interleaved_asking import InterleavedAsker
+from course_lib.full_size.building import Built, build
+from course_lib.full_size.naming import NUMBERS, STAGES
+from course_lib.full_size.opening import open_tokenizer
+from course_lib.full_size.pictures import PADDED, STRETCHED, Pictures
+from course_lib.full_size.stages import places_of
 from course_lib.interop.blip2_hf import from_hf
 from course_lib.interop.llava import llava_from_hf
-from course_lib.recipes import blip2, llava, mplug_owl
-from course_lib.training.checkpoint import load_run
+from course_lib.training.checkpoint import has_run, load_run
 from course_lib.vlm import VLM
 
 RECIPES = {"blip-2": "blip2", "llava": "llava"}  # model_type of a released configuration → recipe
@@ -77,15 +77,20 @@ def open_released(run: str | Path) -> tuple[Opened, dict, Pixels]:
         )
     recipe = RECIPES[config.model_type]
     hf = read_model(getattr(transformers, _CLASSES[recipe]), run, _device_and_dtype()[1])
-    model, tokenizer = _BUILD[recipe](hf), _tokenizer(run)
+    model, tokenizer = _BUILD[recipe](hf), open_tokenizer(run)
     model.image_token_id = image_token_id(tokenizer)
-    opened = _ready(recipe, model, tokenizer, {}, _RELEASED_TEMPLATE)
+    if recipe == "blip2":
+        asker: Asker = blip2_asker(model, tokenizer)
+    else:
+        chat = ChatTokenizer(tokenizer, model.vpg.encoder.num_tokens)
+        asker = ChatAsker(chat, _RELEASED_TEMPLATE)
+    opened = _ready(model, tokenizer, {}, asker)
     record = {"recipe": recipe, "scale": "released", "stage": "2"}
-    return opened, record, _pixels(recipe, model.vpg.encoder, run)
+    return opened, record, _seen(recipe, model.vpg.encoder, run)
 
 
 def open_full_size(run: Path, config: dict) -> tuple[Opened, dict, Pixels]:
-    """Opens a run at `small` or `a100`: BLIP-2's stage 2, and LLaVA.
+    """Opens a run at `small` or `a100`, of any recipe, on the backbones that its record names.
 
     Args:
         run: its directory.
@@ -95,94 +100,68 @@ def open_full_size(run: Path, config: dict) -> tuple[Opened, dict, Pixels]:
         As `open_released`.
 
     Raises:
-        ValueError: for another recipe, whose runs at these scales cannot be opened yet, a stage
-            without a language model, or backbones that are not there.
+        ValueError: for a stage without a language model, backbones that are not on this machine, or
+            a run before this one that is gone.
     """
-    recipe, size = config.get("recipe"), config.get("scale")
-    if recipe not in _FULL or (recipe == "blip2" and config.get("stage_number") != "2"):
+    recipe, number = config.get("recipe"), config.get("stage_number")
+    if recipe not in STAGES or (recipe, number) == ("blip2", "1"):
         raise ValueError(
-            f"{run} is stage {config.get('stage_number')} of {recipe} at {size}: beyond 'toy', "
-            "blip2's stage 2 and llava can be opened yet."
+            f"{run} is stage {number} of {recipe} at {config.get('scale')}, which has no language "
+            "model that could be asked: give a later stage."
         )
-    model, tokenizer, vision = _FULL[recipe](config)
-    load_run(run, model, recipe)
-    template = chat_template(config.get("template", "vicuna_v1"))
-    opened = _ready(recipe, model, tokenizer, config, template)
-    record = {"recipe": recipe, "scale": size, "stage": config.get("stage_number")}
-    return opened, record, _pixels(recipe, model.vpg.encoder, vision)
+    record = with_places(run, config)
+    built = build(record, _device_and_dtype()[1], begins=False)
+    load_run(run, built.model, recipe)
+    opened = _ready(built.model, built.tokenizer, config, _asker(record, built))
+    told = {"recipe": recipe, "scale": config["scale"], "stage": number}
+    return opened, told, _seen(recipe, built.encoder, built.place)
 
 
-def _full_blip2(config: dict) -> tuple[VLM, PreTrainedTokenizerBase, str]:
-    numbers = blip2.scale(config["scale"])
-    name = numbers.languages[config["language"]]
-    encoder, (language, tokenizer) = load_vision(numbers.vision), _language(name)
-    place = image_token_id(tokenizer)
-    return blip2.build_stage2(numbers, encoder, language, place), tokenizer, numbers.vision
+def with_places(run: Path, config: dict) -> dict:
+    """Completes a record; the run before this one may have been moved together with it."""
+    numbers = NUMBERS[config["recipe"]](config["scale"])
+    places = {"vision": numbers.vision}
+    if hasattr(numbers, "languages"):
+        places["language"] = numbers.languages[config["language"]]
+    elif hasattr(numbers, "language"):
+        places["language"] = numbers.language
+    record = {"seed": 0, "init": None, **config, "places": {**places, **config.get("places", {})}}
+    before = record["init"]
+    if before and not has_run(before) and has_run(run.parent / Path(before).name):
+        record["init"] = str(run.parent / Path(before).name)
+    return record
 
 
-def _full_llava(config: dict) -> tuple[VLM, PreTrainedTokenizerBase, str]:
-    numbers = llava.scale(config["scale"])
-    encoder = load_vision(numbers.vision, drop_cls=True)
-    language, tokenizer = _language(numbers.language)
-    place, version = image_token_id(tokenizer), config["llava_version"]
-    model = llava.build(encoder, encoder.hidden_size, language, place, version)
-    if config["stage_number"] == "2" and numbers.lora is not None:
-        mplug_owl.give_lora(model, numbers.lora)
-    return model, tokenizer, numbers.vision
-
-
-_FULL = {"blip2": _full_blip2, "llava": _full_llava}
-
-
-def _language(name: str) -> tuple[LanguageModel, PreTrainedTokenizerBase]:
-    return load_language(name), _tokenizer(name)
-
-
-def _tokenizer(run: str | Path) -> PreTrainedTokenizerBase:
-    """Reads a tokenizer; one without `<image>` gets it, as a place that no word has."""
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(run))
-    except Exception as error:  # each tokenizer has errors of its own
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ValueError(
-            f"The tokenizer of {run} cannot be read: fetch its files again ({reason})"
-        ) from error
-    if tokenizer.convert_tokens_to_ids(IMAGE_TOKEN) in (None, tokenizer.unk_token_id):
-        tokenizer.add_special_tokens({"extra_special_tokens": [IMAGE_TOKEN]})
-    return tokenizer
+def _asker(record: dict, built: Built) -> Asker:
+    """Returns how a run is asked: as BLIP-2, in documents, or in the chat of its recipe."""
+    recipe, number = record["recipe"], record["stage_number"]
+    if recipe == "flamingo":
+        return InterleavedAsker(built.tokenizer)
+    if recipe == "blip2" or (recipe == "vpgtrans" and number != "3"):
+        return blip2_asker(built.model, built.tokenizer)
+    numbers = NUMBERS[recipe](record["scale"])
+    template = chat_template(record.get("template", "vicuna_v1"))
+    template = getattr(numbers, "template", template)
+    return ChatAsker(ChatTokenizer(built.tokenizer, places_of(record, built)), template)
 
 
 def _device_and_dtype() -> tuple[str, torch.dtype]:
     return ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
 
 
-def _ready(recipe: str, model: VLM, tokenizer, config: dict, template) -> Opened:
-    """Puts a model where it is to run, frozen, and says how it is asked."""
+def _ready(model: VLM, tokenizer, config: dict, asker: Asker) -> Opened:
+    """Puts a model where it is to run, frozen."""
     model.to(*_device_and_dtype()).eval().requires_grad_(False)
-    if recipe == "blip2":
-        asker = blip2_asker(model, tokenizer)
-    else:
-        asker = ChatAsker(ChatTokenizer(tokenizer, model.vpg.encoder.num_tokens), template)
     return Opened(model, model.vpg.encoder, tokenizer, config, asker)
 
 
-def _pixels(recipe: str, encoder: VisionEncoder, directory: str | Path) -> Pixels:
+def _seen(recipe: str, encoder: VisionEncoder, place: str | Path) -> Pixels:
     """Returns how a model sees pictures.
 
-    BLIP-2 stretches them to a square. LLaVA-1.5 was evaluated on pictures that were padded to a
+    All but one stretch them to a square. LLaVA-1.5 was evaluated on pictures that were padded to a
     square in CLIP's mean colour (image_aspect_ratio "pad"), where transformers' processor cuts the
     centre out: here they are padded.
     """
-    transform = ImageTransform((encoder.image_size, encoder.image_size))
-    if recipe == "blip2":
-        if Path(directory, "preprocessor_config.json").is_file():
-            transform = replace(ImageTransform.from_pretrained(directory), center_crop=False)
-        return lambda files: pixels_of(files, transform)
-    return lambda files: transform([padded_square(load_image(data)) for data in files])
-
-
-def padded_square(image: Image.Image) -> Image.Image:
-    """Pads a picture to a square, centred, in the mean colour of CLIP's normalisation."""
-    side = max(image.size)
-    colour = tuple(int(255 * value) for value in CLIP_MEAN)
-    return ImageOps.pad(image, (side, side), color=colour)
+    way = PADDED if recipe == "llava" else STRETCHED
+    pictures = Pictures(encoder.image_size, way, Path(place))
+    return lambda files: pictures(files, np.random.default_rng(0))

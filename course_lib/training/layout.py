@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from course_lib.training.sharding import shard, transformer_blocks
+from course_lib.training.sharding import own_blocks, shard, transformer_blocks
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,9 @@ class Layout:
             gradients. None is one a process, or what the run that is resumed was started with.
         sharded: FSDP2 instead of copies (DDP), and checkpoints of one file a process. One process
             can go on with such a run, too.
-        recompute: keeps only the inputs of each block of the transformers models and computes
-            their activations again on the way back (activation checkpointing).
+        recompute: keeps only the inputs of each block, of the transformers models and of the parts
+            that are the course's own, and computes their activations again on the way back
+            (activation checkpointing).
         frozen_dtype: what frozen parameters are stored in, torch.bfloat16 for instance, while those
             that train stay float32; needs mixed_precision="bf16". None leaves them alone.
     """
@@ -110,10 +111,11 @@ def store_frozen(model: nn.Module, dtype: torch.dtype) -> int:
 
 
 def recompute(model: nn.Module) -> Callable[[], None]:
-    """Lets the blocks of the transformers models compute their activations again on the way back.
+    """Lets all blocks compute their activations again on the way back.
 
-    transformers' own switch does nothing for a module in eval mode, and a frozen language model is
-    in eval mode while gradients flow through it.
+    These are the blocks of the transformers models, and the layers of a Q-Former, an abstractor, a
+    resampler or gated cross-attention. transformers' own switch does nothing for a module in eval
+    mode, and a frozen language model is in eval mode while gradients flow through it.
 
     Returns:
         What takes it away again.
@@ -121,11 +123,9 @@ def recompute(model: nn.Module) -> Callable[[], None]:
     Raises:
         ValueError: when there is no such block.
     """
-    blocks = transformer_blocks(model)
+    blocks = [*transformer_blocks(model), *own_blocks(model)]
     if not blocks:
-        raise ValueError(
-            "recompute=True finds no block of a transformers model in this model: leave it out."
-        )
+        raise ValueError("recompute=True finds no row of blocks in this model: leave it out.")
     for block in blocks:
         block.forward = partial(checkpoint, block.forward, use_reentrant=False)
 

@@ -95,6 +95,18 @@ def transformer_blocks(model: nn.Module, reads: str | None = None) -> list[nn.Mo
     return list(found.values())
 
 
+def own_blocks(model: nn.Module) -> list[nn.Module]:
+    """Finds the blocks that stand in rows outside the transformers models inside a model."""
+    from transformers import PreTrainedModel
+
+    inside: set[int] = set()
+    for part in model.modules():
+        if isinstance(part, PreTrainedModel):
+            inside |= {id(module) for module in part.modules()}
+    rows = (m for m in model.modules() if isinstance(m, nn.ModuleList) and id(m) not in inside)
+    return list({id(block): block for row in rows for block in row}.values())
+
+
 def _way_back(block: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     """Lets the way back lead through a block in any case.
 

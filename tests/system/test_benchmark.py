@@ -12,12 +12,13 @@ from pycocotools.coco import COCO
 from transformers import Blip2ForConditionalGeneration, LlavaForConditionalGeneration
 
 from course_lib.commands import benchmark as command
-from course_lib.commands.full_size import is_released, open_released, padded_square
+from course_lib.commands.full_size import is_released, open_released
 from course_lib.corpora.pixels import pixels_of
 from course_lib.data.images import CLIP_MEAN, ImageTransform
 from course_lib.data.prompts import blip2_prompt, image_token_id
 from course_lib.evaluation.benchmark_prompts import lavis_cleaned, table, wording
 from course_lib.evaluation.benchmark_sets import SETS, Split
+from course_lib.full_size.pictures import padded_square
 from tests import official_files as files
 from tests.official_rows import write_official, write_rows
 from tests.released_dirs import SIZE, backbones, released_blip2, released_llava
@@ -228,14 +229,15 @@ def test_a_run_at_small_is_opened_on_named_backbones(data, tmp_path, recipe, sta
     trained = ("projector",) if stage == "1" or recipe == "blip2" else numbers.stage2.trainable
     config |= {"recipe": recipe, "scale": "small", "stage": {"trainable": list(trained)}}
     from course_lib.commands import full_size
+    from course_lib.full_size.building import build
 
-    model = full_size._FULL[recipe](config)[0]
+    run = tmp_path / "run"
+    model = build(full_size.with_places(run, config), begins=False).model
     with torch.no_grad():
         names = [n for n, _ in model.named_parameters() if n.startswith("projector") or "lora" in n]
         assert any("lora" in name for name in names) == ((recipe, stage) == ("llava", "2"))
         for name in names:
             model.get_parameter(name).fill_(0.03)
-    run = tmp_path / "run"
     write_config(run, config)
     optimizer = torch.optim.SGD(model.projector.parameters(), 0.1)
     save_checkpoint(run, model, trained, optimizer, 1, config)
@@ -246,11 +248,11 @@ def test_a_run_at_small_is_opened_on_named_backbones(data, tmp_path, recipe, sta
     assert record["scale"] == found["scale"] == "small" and found["count"] == 3
 
 
-def test_runs_at_small_that_cannot_be_opened_yet_say_so(data, tmp_path):
+def test_a_run_at_small_without_a_language_model_says_so(data, tmp_path):
     from course_lib.training.checkpoint import write_config
 
-    write_config(tmp_path / "run", {"recipe": "minigpt4", "scale": "small", "stage_number": "2"})
-    with pytest.raises(ValueError, match="stage 2 of minigpt4 at small"):
+    write_config(tmp_path / "run", {"recipe": "blip2", "scale": "small", "stage_number": "1"})
+    with pytest.raises(ValueError, match="stage 1 of blip2 at small, which has no language model"):
         command.benchmark(str(tmp_path / "run"), "gqa", data)
 
 

@@ -13,7 +13,7 @@ from course_lib.training import loop
 from course_lib.training.accumulation import backward
 from course_lib.training.adamw import adamw
 from course_lib.training.layout import Layout, as_launched, recompute, store_frozen
-from course_lib.training.sharding import transformer_blocks
+from course_lib.training.sharding import own_blocks, transformer_blocks
 from course_lib.training.stages import Stage, apply_stage
 from course_lib.training.tensor_files import read_tensors
 from tests.gloo_recipes import CASES
@@ -138,8 +138,33 @@ def test_blocks_are_found_by_what_their_model_reads():
     assert {type(b).__name__ for b in image} == {"CLIPEncoderLayer"} and len(image) == 2
     assert len(transformer_blocks(model)) == 4
     assert len(transformer_blocks(CASES["blip2 stage 2, t5"].build(), "input_ids")) == 4
-    with pytest.raises(ValueError, match="no block of a transformers model"):
+    with pytest.raises(ValueError, match="finds no row of blocks"):
         recompute(nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("blip2 stage 1", "QFormerLayer"),
+        ("mplug_owl stage 1", "AbstractorLayer"),
+        ("flamingo", "GatedCrossAttention"),
+    ],
+)
+def test_parts_of_our_own_are_computed_again(name, kind):
+    model = CASES[name].build()
+    apply_stage(model, CASES[name].stage())
+    blocks = [block for block in own_blocks(model) if type(block).__name__ == kind]
+    calls = []
+    for module in (m for m in blocks[0].modules() if m is not blocks[0]):
+        module.register_forward_hook(lambda *_: calls.append(1))
+    model(CASES[name].part(0))
+    once = len(calls)
+    undo = recompute(model)
+    loss = model(CASES[name].part(0))
+    (loss[0] if isinstance(loss, tuple) else loss).backward()
+    undo()
+    # A second time on the way back, but for what comes behind the last activation that is needed.
+    assert 2 * once < len(calls) <= 3 * once
 
 
 def test_accelerates_launcher_is_believed():

@@ -106,7 +106,7 @@ def test_a_typed_placeholder_is_text(stage2, picture):
         (["train", "blip3"], "did you mean 'blip2'"),
         (["train", "blip2", "--scale", "toyy"], "did you mean 'toy'"),
         (["train", "blip2", "--stage", "3"], "Unknown stage '3'"),
-        (["train", "blip2", "--scale", "a100"], "--scale toy"),
+        (["train", "blip2", "--scale", "a100"], "say --stage 1 or 2"),
         (["train", "blip2", "--stage", "2", "--language", "opq"], "did you mean 'opt'"),
         (["evaluate", "nowhere"], "Unknown run directory or zoo model"),
         (["evaluate", "opt", "--split", "tests"], "did you mean 'test'"),

@@ -13,6 +13,7 @@ OUTER = (
     "recipes",
     "interop",
     "evaluation",
+    "full_size",
     "zoo",
     "cli",
     "commands",
@@ -46,6 +47,11 @@ FORBIDDEN = {
     "devtools": {"course_lib.classroom"},
     "classroom": {f"course_lib.{name}" for name in ("cli", "commands", "vlm", "recipes", "zoo")},
     "commands": {"course_lib.cli", "course_lib.teach", "ipywidgets", "matplotlib"},
+    # Real backbones and data: nothing of the toy world, and nobody's console.
+    "full_size": {
+        f"course_lib.{name}"
+        for name in ("cli", "commands", "teach", "devtools", "zoo", "world", "classroom", "planner")
+    },
     # Numbers alone: the console script prints them, the widget of `teach` shows them.
     "planner": {f"course_lib.{name}" for name in ("cli", "commands", "teach", "devtools", "data")},
     "world": {"torch", "transformers", "accelerate"},
