@@ -16,7 +16,7 @@ from course_lib.teach.quizzes import load_quiz, quiz_names, quiz_objectives
 
 NAMES = quiz_names()
 # Chapters whose questions two notebooks share, or whose quiz is there before its notebook.
-FILES_OF = {"05": ("05",), "09": ("09a", "09b"), "10": ("10",)}
+FILES_OF = {"05": ("05",), "09": ("09a", "09b"), "10": ("10",), "11": ("11",), "12": ("12",)}
 LETTERS = "abcd"
 
 
