@@ -101,7 +101,8 @@ def address_of(first: str, name: str) -> str:
 def open_notebook(page, address: str) -> None:
     """Opens a notebook and waits until its kernel can work."""
     page.goto(address)
-    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+    # Another notebook may stand in a tab behind.
+    page.locator(".jp-NotebookPanel .jp-Cell:visible").first.wait_for()
     wait(page)
 
 

@@ -132,7 +132,8 @@ def test_small_widgets_by_mouse_and_keyboard_and_after_a_reload(started, page, s
     lab.choose(page, "File", "Save Notebook")
     page.wait_for_function(f"() => !{lab.CURRENT}.context.model.dirty")
     page.reload()
-    page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+    # Another notebook may stand in a tab behind.
+    page.locator(".jp-NotebookPanel .jp-Cell:visible").first.wait_for()
     lab.wait(page)
     rating = lab.show_cell(page, "RatingWidget(")
     rating.get_by_text("2 rated").wait_for()
