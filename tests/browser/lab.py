@@ -101,7 +101,12 @@ def address_of(first: str, name: str) -> str:
 def open_notebook(page, address: str) -> None:
     """Opens a notebook and waits until its kernel can work."""
     page.goto(address)
-    # Another notebook may stand in a tab behind.
+    wait_for_notebook(page, re.search(r"/lab/tree/([^?]+)", address).group(1))
+
+
+def wait_for_notebook(page, name: str) -> None:
+    """Waits until a notebook is in front, with its cells: others may stand in tabs behind."""
+    page.wait_for_function(f"name => {CURRENT}?.context?.path?.endsWith(name)", arg=name)
     page.locator(".jp-NotebookPanel .jp-Cell:visible").first.wait_for()
     wait(page)
 

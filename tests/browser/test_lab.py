@@ -132,9 +132,7 @@ def test_small_widgets_by_mouse_and_keyboard_and_after_a_reload(started, page, s
     lab.choose(page, "File", "Save Notebook")
     page.wait_for_function(f"() => !{lab.CURRENT}.context.model.dirty")
     page.reload()
-    # Another notebook may stand in a tab behind.
-    page.locator(".jp-NotebookPanel .jp-Cell:visible").first.wait_for()
-    lab.wait(page)
+    lab.wait_for_notebook(page, SMALL)
     rating = lab.show_cell(page, "RatingWidget(")
     rating.get_by_text("2 rated").wait_for()
     rating.get_by_placeholder("A, B, C or D").press("b")
