@@ -6,6 +6,7 @@ whose stored line says so and which the strict pass over the notebooks runs agai
 
 from course_lib.devtools import (
     correspondence_blip2,
+    correspondence_flamingo,
     correspondence_llava,
     correspondence_minigpt4,
     correspondence_mplug_owl,
@@ -16,6 +17,7 @@ from course_lib.devtools.environment import find_notebooks
 
 _CHAPTERS = {
     "04": correspondence_blip2.ROWS,
+    "05": correspondence_flamingo.ROWS,
     "07": correspondence_llava.ROWS,
     "08": correspondence_minigpt4.ROWS,
     "09": correspondence_mplug_owl.ROWS,
