@@ -1,24 +1,35 @@
 """The book and the slides are built offline; each link, picture and address of them is whole."""
 
+import os
 import re
 
 import pytest
+from filelock import FileLock
 
 pytest.importorskip("myst_nb", reason="`make book` installs what the book needs")
 
-from course_lib.book.__main__ import make_slides
+from course_lib.book.__main__ import make_book, make_slides
 from course_lib.book.cells import alts_of, read
 from course_lib.book.evidence import collect
 from course_lib.book.glossary import terms_of
 from course_lib.book.site import read_page, site_problems
 from course_lib.devtools.environment import ROOT, find_notebooks
-from tests.whole_book import whole_book
 
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
-    """The folder of the whole book."""
-    return whole_book(tmp_path_factory)
+    """The folder of the whole book; Sphinx's warnings are errors, and so are faults of pages.
+
+    Built once, by the first worker that asks, where several test in parallel.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    done = shared / "book-is-whole"
+    with FileLock(shared / "book.lock"):
+        if not done.exists():
+            make_book(target=shared / "book")
+            done.touch()
+    return shared / "book"
 
 
 @pytest.fixture(scope="module")
