@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from course_lib.backbones.decoding import CausalStepper, Seq2SeqStepper, greedy, output_scale
+from course_lib.backbones.language_class import language_class
 from course_lib.backbones.llama import SHORT_WAY as LLAMA
 from course_lib.backbones.opt import SHORT_WAY as OPT
 from course_lib.backbones.short_way import ShortWay
-from course_lib.backbones.vision import read_config, read_model
+from course_lib.backbones.vision import read_model
 from course_lib.losses.lm import labelled, lm_loss, word_loss
 
 
@@ -236,14 +237,5 @@ def load_language(name_or_dir: str | Path, dtype: torch.dtype = torch.float32) -
     Raises:
         ValueError: when it is not there, cannot be read, or is no language model.
     """
-    import transformers
-
-    config = read_config(name_or_dir)
-    kind = "AutoModelForSeq2SeqLM" if config.is_encoder_decoder else "AutoModelForCausalLM"
-    model_class = getattr(transformers, kind)
-    if type(config) not in model_class._model_mapping:
-        raise ValueError(
-            f"{name_or_dir} holds a {config.model_type!r} model, which is no language model: "
-            "load_language takes OPT, Llama or T5."
-        )
-    return LanguageModel(read_model(model_class, name_or_dir, dtype)).eval()
+    kind = language_class(name_or_dir, "load_language takes OPT, Llama or T5.")
+    return LanguageModel(read_model(kind, name_or_dir, dtype)).eval()

@@ -6,7 +6,6 @@ of a seed. The curve of a run holds the gates as they open.
 
 from __future__ import annotations
 
-import statistics
 import time
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -22,6 +21,7 @@ from course_lib.data.toy_interleaved import Interleaved, ToyDocuments
 from course_lib.evaluation.few_shot import FewShotAnswerer, binding_curve, evaluate_few_shot
 from course_lib.evaluation.interleaved_asking import InterleavedAsker
 from course_lib.experiments.stage2_runs import HELD_OUT, fit, last_loss
+from course_lib.experiments.step_time import step_ratio
 from course_lib.recipes import flamingo
 from course_lib.training.stages import Stage, apply_stage
 from course_lib.zoo.load import zoo_language, zoo_vision
@@ -218,8 +218,7 @@ def bound_in_words(answerer: FewShotAnswerer, episodes: int, seed: int) -> float
 def relative_time(way: Way, seed: int, steps: int) -> float:
     """Returns the processor seconds of a step ÷ those with a layer in front of every block.
 
-    A step is forward and backward of the usual documents, the same for both. They take turns,
-    and the median counts, since another process may slow some of them.
+    Both read the usual documents; see `step_time.step_ratio`.
 
     Args:
         way: only its places count.
@@ -231,15 +230,7 @@ def relative_time(way: Way, seed: int, steps: int) -> float:
     pair = [begin(one, seed) for one in (way, USUAL)]
     for opened in pair:
         apply_stage(opened.model, stage_of(USUAL, steps))
-    documents, taken = documents_of(USUAL, pair[0], seed), []
-    for step in range(steps + 1):  # the first warms up
-        batch = documents.batch(step, USUAL.batch_size, seed)
-        taken.append([_seconds(opened.model, batch) for opened in pair])
-    ours, usual = (statistics.median(times) for times in zip(*taken[1:], strict=True))
-    return round(ours / usual, 4)
-
-
-def _seconds(model: torch.nn.Module, batch: dict) -> float:
-    started = time.process_time()
-    model(batch).backward()
-    return time.process_time() - started
+    documents = documents_of(USUAL, pair[0], seed)
+    batches = (documents.batch(step, USUAL.batch_size, seed) for step in range(steps + 1))
+    ours, usual = (opened.model for opened in pair)
+    return round(step_ratio(ours, usual, ((batch, batch) for batch in batches)), 4)

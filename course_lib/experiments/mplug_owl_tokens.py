@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-
-from torch import nn
-
 from course_lib.commands.mplug_owl import build_toy, settings_of
 from course_lib.data.toy_instructions import caption_batch
 from course_lib.experiments.mplug_owl_runs import encoded_scenes, first_stage, seen, sized
 from course_lib.experiments.runner import Experiment
+from course_lib.experiments.step_time import step_ratio
 from course_lib.recipes import mplug_owl
 from course_lib.training.stages import apply_stage
 
@@ -22,30 +18,20 @@ TIMED = 12  # steps of each
 def relative_time(num_queries: int, seed: int, steps: int) -> float:
     """Returns the processor seconds of a step ÷ those with the recipe's queries.
 
-    A step is forward and backward of stage 1 on cached features, the same scenes for both. They
-    take turns, and the median counts, since another process may slow some of them.
+    Both do stage 1 on cached features of the same scenes; see `step_time.step_ratio`.
 
     Args:
         num_queries: Q.
         seed: of the scenes.
         steps: of each.
     """
-    stage, data, taken = settings_of("1", encoder="frozen"), encoded_scenes(seed), []
+    stage, data = settings_of("1", encoder="frozen"), encoded_scenes(seed)
     pair = [build_toy({"seed": seed}, sized(count)) for count in (num_queries, USUAL)]
     for opened in pair:
         apply_stage(opened.model, stage)
-    for step in range(steps + 1):
-        chosen = (step, stage.batch_size, seed)
-        batches = [caption_batch(data, opened.asker.chat, *chosen) for opened in pair]
-        taken.append([_seconds(o.model, batch) for o, batch in zip(pair, batches, strict=True)])
-    ours, usual = (statistics.median(times) for times in zip(*taken[1:], strict=True))
-    return ours / usual
-
-
-def _seconds(model: nn.Module, batch: dict) -> float:
-    started = time.process_time()
-    model(batch).backward()
-    return time.process_time() - started
+    turns = [(step, stage.batch_size, seed) for step in range(steps + 1)]
+    batches = (tuple(caption_batch(data, o.asker.chat, *turn) for o in pair) for turn in turns)
+    return step_ratio(*(opened.model for opened in pair), batches)
 
 
 def _measure(arm: str, seed: int, steps: int) -> dict:

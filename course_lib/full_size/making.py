@@ -72,6 +72,16 @@ def _files(rows: Sequence[dict]) -> list[bytes]:
     return [row["image"]["bytes"] for row in rows]
 
 
+def _reader(pictures: Pictures, rows: Sequence[dict], chance: np.random.Generator) -> Callable:
+    """Returns a function from images' names, which are places in `rows`, to pixel_values."""
+
+    def read(names: list[str]) -> Batch:
+        files = _files([rows[int(name)] for name in names])
+        return {"pixel_values": pictures(files, chance)}
+
+    return read
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Stage 1 of BLIP-2: pictures, and captions as [CLS] … [SEP].
@@ -169,7 +179,8 @@ class Talks:
             )
         # As many rows as were asked for: those that were too long give their places to others.
         kept = (kept * len(rows))[: len(rows)]
-        return rows_batch(kept, self.chat.pad_token_id, self._reader(rows, chance))
+        read = _reader(self.pictures, rows, chance)
+        return rows_batch(kept, self.chat.pad_token_id, read)
 
     def _usable(self, row: dict) -> bool:
         return has_talk(row) if row["conversations"] else has_pair(row)
@@ -182,13 +193,6 @@ class Talks:
         wish = self.wishes[int(chance.integers(len(self.wishes)))]
         answer = typed_turn(GPT, caption_of(row, chance))
         return Conversation(row["id"], shown, (typed_turn(HUMAN, wish, num_images=1), answer))
-
-    def _reader(self, rows: Sequence[dict], chance: np.random.Generator) -> Callable:
-        def read(names: list[str]) -> Batch:
-            files = _files([rows[int(name)] for name in names])
-            return {"pixel_values": self.pictures(files, chance)}
-
-        return read
 
 
 @dataclass(frozen=True)
@@ -219,11 +223,7 @@ class Documents:
             self._document(rows[first : first + self.pairs], first, chance)
             for first in range(0, len(rows), self.pairs)
         ]
-
-        def read(names: list[str]) -> Batch:
-            files = _files([rows[int(name)] for name in names])
-            return {"pixel_values": self.pictures(files, chance)}
-
+        read = _reader(self.pictures, rows, chance)
         return rows_batch(kept, self.tokenizer.pad_token_id, read)
 
     def _document(self, rows: Sequence[dict], first: int, chance: np.random.Generator) -> Row:

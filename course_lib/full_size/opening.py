@@ -14,6 +14,7 @@ from torch import nn
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from course_lib.backbones.language import LanguageModel
+from course_lib.backbones.language_class import language_class
 from course_lib.backbones.tokenizers import IMAGE_TOKEN
 from course_lib.backbones.vision import VisionEncoder, read_config, read_model
 from course_lib.data.prompts import image_token_id
@@ -120,17 +121,8 @@ def open_language(
     Raises:
         ValueError: for another model, or files that are missing or damaged.
     """
-    import transformers
-
-    config = read_config(place)
-    kind = "AutoModelForSeq2SeqLM" if config.is_encoder_decoder else "AutoModelForCausalLM"
-    model_class = getattr(transformers, kind)
-    if type(config) not in model_class._model_mapping:
-        raise ValueError(
-            f"{place} holds a {config.model_type!r} model, which is no language model: give "
-            "--language OPT, LLaMA or T5."
-        )
-    language = LanguageModel(read_model(model_class, place, dtype, is_pickled(place))).eval()
+    kind = language_class(place, "give --language OPT, LLaMA or T5.")
+    language = LanguageModel(read_model(kind, place, dtype, is_pickled(place))).eval()
     tokenizer = open_tokenizer(place)
     if reads_tag:
         give_row(language, image_token_id(tokenizer))

@@ -13,8 +13,9 @@ import ipywidgets as widgets
 from course_lib.data.toy import ToyScenes
 from course_lib.evaluation.asking import OpenedRun, answer_to, check_has_language
 from course_lib.teach.chat_figure import DESCRIBE, INK, RIGHT, sign_of
-from course_lib.teach.chat_picture import Picture, PictureChooser
+from course_lib.teach.chat_picture import Picture
 from course_lib.teach.query_strip import QueryStrip
+from course_lib.teach.question_box import QuestionBox
 from course_lib.world.questions import Question
 
 STORED = "A chat about held-out scenes: run this cell in JupyterLab. On paper, see the figure."
@@ -25,7 +26,7 @@ RESTARTED = (
 )
 
 
-class ChatWidget:
+class ChatWidget(QuestionBox):
     """Asks an opened run about held-out scenes, drawn scenes and uploaded pictures, in a notebook.
 
     Let a cell end with it. The answer grows word by word; then each query's gaze is shown. What a
@@ -41,24 +42,17 @@ class ChatWidget:
         ValueError: for a run of stage 1, which has no language model.
     """
 
+    stored = STORED
+
     def __init__(self, opened: OpenedRun, data: ToyScenes, row: int = 0) -> None:
         check_has_language(opened)
+        super().__init__(data, row, "ask")
         self.opened = opened
         self.entries: list[str] = []
-        wide = widgets.Layout(width="auto")
-        self.examples = widgets.Dropdown(description="examples", layout=wide)
-        self.question = widgets.Text(
-            description="question", placeholder="type one, or choose an example", layout=wide
-        )
-        self.ask_button = widgets.Button(description="ask", button_style="primary")
-        self.blind = widgets.Checkbox(description="without the picture", indent=False)
-        self.blind.layout.width = "auto"
         self.transcript = widgets.HTML()
         self.strip = QueryStrip(opened)
-        self.chooser = PictureChooser(data, row)
         self.box = self._arranged()
-        self._connect()
-        self._show_picture()
+        self.connect()
 
     def _arranged(self) -> widgets.VBox:
         wrapping = widgets.Layout(flex_flow="row wrap")
@@ -66,36 +60,13 @@ class ChatWidget:
         rolling = widgets.Layout(max_height="320px", overflow="hidden auto")
         said = widgets.VBox([self.transcript], layout=rolling)
         talk = [self.examples, self.question, asking, said]
-        fixed = widgets.Layout(flex="0 0 auto", width="320px")
-        rest = widgets.Layout(flex="1", min_width="0")
-        middle = [
-            widgets.VBox([self.chooser.shown], layout=fixed),
-            widgets.VBox(talk, layout=rest),
-        ]
         note = widgets.HTML(RESTARTED)
-        return widgets.VBox([self.chooser.controls, widgets.HBox(middle), self.strip.view, note])
+        return widgets.VBox(
+            [self.chooser.controls, self.beside_picture(talk), self.strip.view, note]
+        )
 
-    def _connect(self) -> None:
-        self.chooser.on_change(self._show_picture)
-        self.ask_button.on_click(lambda _: self.ask())
-        self.examples.observe(self._take_example, "value")
-        self.question.on_msg(self._on_message)
-
-    def _take_example(self, change: dict) -> None:
-        if change["new"]:
-            self.question.value = change["new"]
-            self.examples.value = ""  # so that the same example can be chosen again
-
-    def _on_message(self, _widget: widgets.Text, content: dict, _buffers: list) -> None:
-        """Asks when Enter is pressed: the text box then sends "submit"."""
-        if content.get("event") == "submit":
-            self.ask()
-
-    def _show_picture(self) -> None:
-        """Brings the examples of another picture; the gaze on the last one goes."""
-        texts = self.chooser.current.examples
-        self.examples.options = [("choose one", ""), *((text, text) for text in texts)]
-        self.examples.value = ""  # new options leave nothing chosen, an empty box
+    def clear(self) -> None:
+        """Takes away the gaze on the last picture; what was said stays."""
         self.strip.clear()
 
     def ask(self) -> None:
@@ -141,13 +112,6 @@ class ChatWidget:
             word = "right" if sign == RIGHT else f"the scene says: {question.answer}"
             line += f' <b style="color:{INK[sign]}">{sign} {word}</b>'
         return [line, *(f"<small>{html.escape(text)}</small>" for text in (wording, *notes))]
-
-    def __repr__(self) -> str:
-        return STORED
-
-    def _repr_mimebundle_(self, **kwargs: object) -> dict:
-        """Shows the widget; the text beside it holds no bytes of the picture and no address."""
-        return {**(self.box._repr_mimebundle_(**kwargs) or {}), "text/plain": STORED}
 
 
 def _broken_off(error: BaseException, so_far: str) -> str:

@@ -18,11 +18,12 @@ import torch
 
 from course_lib.teach.microscope import check_inputs, influence
 from course_lib.teach.microscope_panels import FAULT, LEAK, UNUSED, as_table, as_tables
+from course_lib.teach.shown_box import ShownBox
 
 STORED = "A mask microscope: run this cell in JupyterLab. On paper, see the figure."
 
 
-class MaskMicroscope:
+class MaskMicroscope(ShownBox):
     """Shows for one input which outputs may read it and which notice when it changes.
 
     Let a cell end with it. Each mask is measured once, when it is first chosen; whatever goes wrong
@@ -38,6 +39,8 @@ class MaskMicroscope:
     Raises:
         ValueError: for no mask, inputs of another shape, or masks and labels that do not fit.
     """
+
+    stored = STORED
 
     def __init__(
         self,
@@ -120,13 +123,6 @@ class MaskMicroscope:
             f'<p>{says}, {agree}.</p><table style="line-height:1.5;border-spacing:14px 2px">'
             f"<thead><tr>{titles}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
         )
-
-    def __repr__(self) -> str:
-        return STORED
-
-    def _repr_mimebundle_(self, **kwargs: object) -> dict:
-        """Shows the widget; the text beside it is the same on every machine."""
-        return {**(self.box._repr_mimebundle_(**kwargs) or {}), "text/plain": STORED}
 
 
 def _verdict(allowed: bool, notices: bool) -> str:

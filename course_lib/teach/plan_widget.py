@@ -15,6 +15,7 @@ from course_lib.planner.gpus import GPUS, USUAL, gpu_of
 from course_lib.planner.jobs import RECIPES, Job, jobs_of
 from course_lib.planner.plan import Plan, plan_job
 from course_lib.planner.report import report_lines
+from course_lib.teach.shown_box import ShownBox
 
 STORED = "A planner to choose in: run this cell in JupyterLab. On paper, see the report."
 MOST = 1024  # GPUs
@@ -26,7 +27,7 @@ def _jobs(recipe: str, scale: str) -> tuple[Job, ...]:
     return tuple(jobs_of(recipe, scale))
 
 
-class PlanWidget:
+class PlanWidget(ShownBox):
     """Shows what a recipe costs on a machine, and again at every choice.
 
     Let a cell end with it. Nothing is loaded, and no network is needed.
@@ -40,6 +41,8 @@ class PlanWidget:
     Raises:
         ValueError: for an unknown GPU, or less than one.
     """
+
+    stored = STORED
 
     def __init__(
         self, recipe: str = "llava", scale: str = "a100", gpu: str = "", gpus: int | None = None
@@ -95,10 +98,3 @@ class PlanWidget:
     def _say(self, text: str) -> None:
         # role="status": a screen reader says it after the choice, without being asked.
         self.verdict.value = f'<p role="status"><b>{html.escape(text)}</b></p>'
-
-    def __repr__(self) -> str:
-        return STORED
-
-    def _repr_mimebundle_(self, **kwargs: object) -> dict:
-        """Shows the widget; the text beside it is the same on every machine."""
-        return {**(self.box._repr_mimebundle_(**kwargs) or {}), "text/plain": STORED}

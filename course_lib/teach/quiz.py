@@ -18,6 +18,7 @@ from course_lib.errors import unknown_name_error
 from course_lib.teach import style
 from course_lib.teach.progress import note
 from course_lib.teach.quizzes import Question, load_quiz, question_id
+from course_lib.teach.shown_box import ShownBox
 
 RIGHT = ("✓ right", style.look("right").colour)
 WRONG = ("✗ not this one", style.look("wrong").colour)
@@ -33,7 +34,7 @@ STYLE = (
 )
 
 
-class Quiz:
+class Quiz(ShownBox):
     """A quiz that a cell ends with.
 
     Args:
@@ -109,10 +110,6 @@ class Quiz:
             for letter, option in zip("abcd", question.options, strict=False):
                 lines += _wrapped(option.text, f"   {letter}) ")
         return "\n".join(lines)
-
-    def _repr_mimebundle_(self, **kwargs: object) -> dict:
-        """Shows the widget; the text beside it is the same on every machine."""
-        return {**(self.box._repr_mimebundle_(**kwargs) or {}), "text/plain": repr(self)}
 
 
 def quiz(notebook: str, objectives: Sequence[str] = ()) -> Quiz:

@@ -17,6 +17,7 @@ from course_lib.evaluation.owl_eval import OwlAnswer, OwlEval, is_empty
 from course_lib.evaluation.owl_eval_folder import Pictures
 from course_lib.evaluation.ratings import GRADES, Item, RatingFile, blind_order, items_of
 from course_lib.teach.rating_picture import html_of
+from course_lib.teach.shown_box import ShownBox, alert
 
 STORED = "A sheet to rate answers on: run this cell in JupyterLab. On paper, see the figure."
 NO_ANSWER = "(no answer)"
@@ -28,7 +29,7 @@ def shown_text(answer: str) -> str:
     return NO_ANSWER if is_empty(answer) else answer.strip()
 
 
-class RatingWidget:
+class RatingWidget(ShownBox):
     """Shows one answer after the other with its question and picture, and keeps what is chosen.
 
     Let a cell end with it. Each choice is on disk before the next answer comes, so the same cell
@@ -46,6 +47,8 @@ class RatingWidget:
     Raises:
         ValueError: without an answer that can be shown, or for a file that cannot be trusted.
     """
+
+    stored = STORED
 
     def __init__(
         self,
@@ -176,15 +179,7 @@ class RatingWidget:
         return " ".join(lines)
 
     def _say(self, text: str) -> None:
-        # role="alert": a screen reader says it without being asked.
-        self.message.value = f'<p role="alert">{html.escape(text)}</p>' if text else ""
-
-    def __repr__(self) -> str:
-        return STORED
-
-    def _repr_mimebundle_(self, **kwargs: object) -> dict:
-        """Shows the widget; the text beside it is the same on every machine."""
-        return {**(self.box._repr_mimebundle_(**kwargs) or {}), "text/plain": STORED}
+        self.message.value = alert(text)
 
 
 def _lines_of(answer: str) -> str:

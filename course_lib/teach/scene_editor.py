@@ -14,6 +14,7 @@ import numpy as np
 
 from course_lib.errors import unknown_name_error
 from course_lib.teach.picture_png import picture_html
+from course_lib.teach.shown_box import ShownBox, alert
 from course_lib.world.draw import draw_scene
 from course_lib.world.language import article, canonical_caption, phrase
 from course_lib.world.scene import COLOURS, HELD_OUT, KINDS, PLACES, SIZES, Scene, Thing, make_thing
@@ -71,7 +72,7 @@ def untrained_pairs(scene: Scene) -> str:
     return f"No training scene shows {' or '.join(pairs)}." if pairs else ""
 
 
-class SceneEditor:
+class SceneEditor(ShownBox):
     """Edits a scene by dropdowns and buttons; `scene` is always the last one that was possible.
 
     Let a cell end with it, or give its `controls` a place in another widget.
@@ -83,6 +84,8 @@ class SceneEditor:
     Raises:
         ValueError: for things that are no scene.
     """
+
+    stored = STORED
 
     def __init__(self, things: Sequence[Spec] = START, seed: int = 0) -> None:
         self.seed, self.scene = seed, scene_of(things, seed)
@@ -170,15 +173,7 @@ class SceneEditor:
             listener(self.scene)
 
     def _say(self, text: str) -> None:
-        # role="alert": a screen reader says it without being asked.
-        self.message.value = f'<p role="alert">{html.escape(text)}</p>' if text else ""
-
-    def __repr__(self) -> str:
-        return STORED
-
-    def _repr_mimebundle_(self, **kwargs: object) -> dict:
-        """Shows the widget; the text beside it is the same on every machine."""
-        return {**(self.box._repr_mimebundle_(**kwargs) or {}), "text/plain": STORED}
+        self.message.value = alert(text)
 
 
 def _row(number: int) -> dict[str, widgets.Dropdown]:

@@ -6,7 +6,6 @@ is one line. `several_figure` draws on paper what it shows.
 
 from __future__ import annotations
 
-import html
 import io
 
 import ipywidgets as widgets
@@ -17,13 +16,14 @@ from course_lib.evaluation.joint import JointAsker
 from course_lib.instructions.toy_several import MOST_PICTURES
 from course_lib.teach.picture_png import img_of
 from course_lib.teach.several_figure import CLIP, draw_question, draw_several
+from course_lib.teach.shown_box import ShownBox, alert
 from course_lib.world.documents import ORDINALS
 from course_lib.world.language import canonical_caption
 
 STORED = "Questions about several pictures: run this cell in JupyterLab. On paper, see the figure."
 
 
-class SeveralWidget:
+class SeveralWidget(ShownBox):
     """Asks about two, three or four held-out pictures, or a clip, and shows what was read.
 
     Let a cell end with it.
@@ -33,6 +33,8 @@ class SeveralWidget:
         head: block and head whose shares are shown, see `draw_several`.
         seed: of the questions.
     """
+
+    stored = STORED
 
     def __init__(
         self, asker: JointAsker, head: tuple[int, int] | None = None, seed: int = 0
@@ -61,12 +63,5 @@ class SeveralWidget:
             plt.close(figure)  # a notebook would show it once more below its next cell
             self.view.value = img_of(stream.getvalue(), " ".join(" ".join(words).split()))
         except Exception as error:
-            said = html.escape(f"{type(error).__name__}: {error}")
-            self.view.value = f'<p role="alert">The question cannot be asked. {said}</p>'
-
-    def __repr__(self) -> str:
-        return STORED
-
-    def _repr_mimebundle_(self, **kwargs: object) -> dict:
-        """Shows the widget; the text beside it is the same on every machine."""
-        return {**(self.box._repr_mimebundle_(**kwargs) or {}), "text/plain": STORED}
+            said = f"{type(error).__name__}: {error}"
+            self.view.value = alert(f"The question cannot be asked. {said}")

@@ -16,15 +16,16 @@ import matplotlib.pyplot as plt
 
 from course_lib.data.toy import ToyScenes
 from course_lib.evaluation.asking import OpenedRun, check_has_language
-from course_lib.teach.chat_picture import PictureChooser
 from course_lib.teach.chat_widget import RESTARTED
 from course_lib.teach.picture_png import img_of
+from course_lib.teach.question_box import QuestionBox
+from course_lib.teach.shown_box import alert
 from course_lib.teach.six_figure import Answered, ask_one, draw_columns, said_in_words
 
 STORED = "One question to six models: run this cell in JupyterLab. On paper, see the figure."
 
 
-class SixWidget:
+class SixWidget(QuestionBox):
     """Puts one question about one picture to several models, and shows the answers side by side.
 
     Let a cell end with it. A model that refuses a question (too long for its context) says so in
@@ -39,52 +40,27 @@ class SixWidget:
         ValueError: for no model, or a run of stage 1, which has no language model.
     """
 
+    stored = STORED
+
     def __init__(self, six: Mapping[str, OpenedRun], data: ToyScenes, row: int = 0) -> None:
         if not six:
             raise ValueError("There is nobody to ask: give at least one opened run.")
         for opened in six.values():
             check_has_language(opened)
+        super().__init__(data, row, "ask all")
         self.six = dict(six)
-        wide = widgets.Layout(width="auto")
-        self.examples = widgets.Dropdown(description="examples", layout=wide)
-        self.question = widgets.Text(
-            description="question", placeholder="type one, or choose an example", layout=wide
-        )
-        self.ask_button = widgets.Button(description="ask all", button_style="primary")
-        self.blind = widgets.Checkbox(description="without the picture", indent=False)
         self.message, self.view = widgets.HTML(), widgets.HTML()
-        self.chooser = PictureChooser(data, row)
         self.box = self._arranged()
-        self.chooser.on_change(self._show_picture)
-        self.ask_button.on_click(lambda _: self.ask())
-        self.examples.observe(self._take_example, "value")
-        self.question.on_msg(self._on_message)
-        self._show_picture()
+        self.connect()
 
     def _arranged(self) -> widgets.VBox:
         wrapping = widgets.Layout(flex_flow="row wrap")
         asking = widgets.HBox([self.ask_button, self.blind], layout=wrapping)
-        fixed = widgets.Layout(flex="0 0 auto", width="320px")
-        rest = widgets.Layout(flex="1", min_width="0")
-        talk = widgets.VBox([self.examples, self.question, asking, self.message], layout=rest)
-        middle = widgets.HBox([widgets.VBox([self.chooser.shown], layout=fixed), talk])
+        middle = self.beside_picture([self.examples, self.question, asking, self.message])
         return widgets.VBox([self.chooser.controls, middle, self.view, widgets.HTML(RESTARTED)])
 
-    def _take_example(self, change: dict) -> None:
-        if change["new"]:
-            self.question.value = change["new"]
-            self.examples.value = ""  # so that the same example can be chosen again
-
-    def _on_message(self, _widget: widgets.Text, content: dict, _buffers: list) -> None:
-        """Asks when Enter is pressed: the text box then sends "submit"."""
-        if content.get("event") == "submit":
-            self.ask()
-
-    def _show_picture(self) -> None:
-        """Brings the examples of another picture; answers about the last one go."""
-        texts = self.chooser.current.examples
-        self.examples.options = [("choose one", ""), *((text, text) for text in texts)]
-        self.examples.value = ""
+    def clear(self) -> None:
+        """Takes away the answers about the last picture."""
         self.message.value = self.view.value = ""
 
     def ask(self) -> None:
@@ -123,12 +99,4 @@ class SixWidget:
         self.view.value = f"{picture}<details><summary>in words</summary><ul>{words}</ul></details>"
 
     def _say(self, text: str) -> None:
-        # role="alert": a screen reader says it without being asked.
-        self.message.value = f'<p role="alert">{html.escape(text)}</p>' if text else ""
-
-    def __repr__(self) -> str:
-        return STORED
-
-    def _repr_mimebundle_(self, **kwargs: object) -> dict:
-        """Shows the widget; the text beside it is the same on every machine."""
-        return {**(self.box._repr_mimebundle_(**kwargs) or {}), "text/plain": STORED}
+        self.message.value = alert(text)

@@ -21,6 +21,7 @@ from course_lib.curation.decisions import ACCEPT, EDIT, REJECT, DecisionFile
 from course_lib.curation.proposing import Proposal
 from course_lib.data.images import load_image
 from course_lib.teach.picture_png import img_of, picture_html
+from course_lib.teach.shown_box import ShownBox, alert
 
 STORED = "A sheet to verify captions on: run this cell in JupyterLab. On paper, see the figure."
 DONE = "Every pair is decided; the file holds it all. Undo takes the last decision back."
@@ -49,7 +50,7 @@ def picture_of_pair(picture: Path | np.ndarray, words: str) -> str:
     return img_of(stream.getvalue(), words, f"max-width:100%;max-height:{SIDE}px;display:block")
 
 
-class VerifyWidget:
+class VerifyWidget(ShownBox):
     """Shows one pair after the other and writes each decision as it is made.
 
     Let a cell end with it. Whoever closes the tab or restarts the kernel goes on at the first pair
@@ -65,6 +66,8 @@ class VerifyWidget:
     Raises:
         ValueError: without a proposal, or for a file that cannot be trusted.
     """
+
+    stored = STORED
 
     def __init__(
         self,
@@ -210,15 +213,7 @@ class VerifyWidget:
             return f'<p role="alert">{html.escape(told)}</p>'
 
     def _say(self, text: str) -> None:
-        # role="alert": a screen reader says it without being asked.
-        self.message.value = f'<p role="alert">{html.escape(text)}</p>' if text else ""
-
-    def __repr__(self) -> str:
-        return STORED
-
-    def _repr_mimebundle_(self, **kwargs: object) -> dict:
-        """Shows the widget; the text beside it is the same on every machine."""
-        return {**(self.box._repr_mimebundle_(**kwargs) or {}), "text/plain": STORED}
+        self.message.value = alert(text)
 
 
 def _button(words: str) -> widgets.Button:

@@ -2,10 +2,8 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -18,13 +16,12 @@ from course_lib.fusion.cross_attention import CrossAttentionConfig, GatedCrossAt
 from course_lib.fusion.gated_layers import GatedLayers
 from course_lib.fusion.shown_images import image_index, readable_images
 from course_lib.interop.open_flamingo import load_open_flamingo
+from course_lib.teach.released_flamingo import CASES, released_flamingo
 from course_lib.vpg.resampler import PerceiverResampler, ResamplerConfig
 from tests.tiny_models import IMAGE_TOKEN, VOCABULARY, largest_difference, randomise
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 # The gated layers of Idefics take mean and softmax in float32 in any case.
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
-CASES = {"image": "last_image", "video": "all_images"}
 RESAMPLER = [  # Idefics -> ours
     (r"^blocks\.(\d+)\.0\.context_layer_norm", r"layers.\1.features_norm"),
     (r"^blocks\.(\d+)\.0\.latents_layer_norm", r"layers.\1.latents_norm"),
@@ -279,40 +276,14 @@ def test_whole_idefics_is_llama_with_gated_layers(agree):
     assert largest_difference(llama(ids).logits, expected) > 1e-3
 
 
-def golden(name, case):
-    with np.load(GOLDEN / f"open_flamingo_{name}.npz") as stored:
-        tensors = {k: torch.from_numpy(stored[k]) for k in stored.files if k.startswith(case)}
-    rest = {k.removeprefix(f"{case}/"): v for k, v in tensors.items()}
-    weights = {k.removeprefix("weights/"): v for k, v in rest.items() if k.startswith("weights/")}
-    return weights, SimpleNamespace(**{k: v for k, v in rest.items() if "/" not in k})
-
-
 def open_flamingo(case, resampler_changes=None, gated_changes=None):
     """Reads the two stored modules of a case as one checkpoint, each with its data."""
-    weights, resampled = golden("resampler", case)
-    width, depth, head_dim, heads, latents, frames = resampled.config.tolist()
-    config = replace(
-        ResamplerConfig.open_flamingo(width, frames),
-        num_hidden_layers=depth,
-        head_dim=head_dim,
-        num_attention_heads=heads,
-        num_latents=latents,
-    )
-    resampler = PerceiverResampler(replace(config, **resampler_changes or {}))
-    tensors = {f"perceiver.{name}": value for name, value in weights.items()}
-    weights, gated = golden("gated_cross_attention", CASES[case])
-    width, visual, head_dim, heads = gated.config.tolist()
-    reads = {"last_image": "last", "all_images": "all"}[CASES[case]]
-    config = replace(
-        CrossAttentionConfig.open_flamingo(width, 1, visual),
-        head_dim=head_dim,
-        num_attention_heads=heads,
-        reads=reads,
-    )
-    layers = GatedLayers(replace(config, **gated_changes or {}), 1)
-    tensors |= {f"lang_encoder.gated_cross_attn_layers.0.{k}": v for k, v in weights.items()}
-    load_open_flamingo(tensors, resampler, layers)
-    return resampler.eval(), resampled, layers.eval(), gated
+    stored = released_flamingo(case)
+    resampler = PerceiverResampler(replace(stored.resampler, **resampler_changes or {}))
+    layers = GatedLayers(replace(stored.gated, **gated_changes or {}), 1)
+    load_open_flamingo(stored.tensors, resampler, layers)
+    resampled, read = SimpleNamespace(**stored.resampled), SimpleNamespace(**stored.read)
+    return resampler.eval(), resampled, layers.eval(), read
 
 
 def resample(resampler, stored):

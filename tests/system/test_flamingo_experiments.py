@@ -13,6 +13,7 @@ from course_lib.experiments import (
     flamingo_runs,
     flamingo_shots,
     runner,
+    step_time,
 )
 from course_lib.experiments.flamingo_data import DOCUMENTS, NO_SYMBOLS, PAIRS
 from course_lib.experiments.flamingo_runs import USUAL, Way, begin, documents_of, run_way, stage_of
@@ -148,7 +149,7 @@ def test_behind_symbols_without_images_an_answer_is_right_half_of_the_time(small
 
 def test_times_are_medians_beside_a_layer_in_front_of_every_block(small, monkeypatch):
     taken = iter([99.0, 99.0, 1.0, 2.0, 3.0, 2.0, 50.0, 2.0])  # the first step of each warms up
-    monkeypatch.setattr(flamingo_runs, "_seconds", lambda model, batch: next(taken))
+    monkeypatch.setattr(step_time, "_seconds", lambda model, batch: next(taken))
     assert small(Way(every=2), 0, steps=3) == 1.5
     assert small(Way(gated=False), 0, steps=3) == 1.0
 
@@ -157,7 +158,7 @@ def test_a_timed_step_goes_all_the_way_back(small):
     way = Way(every=4, batch_size=2)
     opened = begin(way, 0)
     flamingo_runs.apply_stage(opened.model, stage_of(way, 1))
-    assert flamingo_runs._seconds(opened.model, documents_of(way, opened, 0).batch(0, 2, 0)) > 0
+    assert step_time._seconds(opened.model, documents_of(way, opened, 0).batch(0, 2, 0)) > 0
     assert opened.model.vpg.head.latents.grad.abs().sum() == 0  # behind closed gates
     assert opened.model.gated.layers[0].attention_gate.grad.abs().sum() > 0
 

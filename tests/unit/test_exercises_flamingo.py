@@ -14,9 +14,6 @@ from transformers.models.idefics.processing_idefics import (
 
 from course_lib.backbones.tokenizers import build_tokenizer
 from course_lib.classroom.hidden import hidden_cases
-from course_lib.classroom.marking import claimed, expect, marked
-from course_lib.classroom.notes import points_of
-from course_lib.classroom.worker import outcome, outcomes
 from course_lib.data.interleaved import Chunk, document_row
 from course_lib.data.prompts import image_token_id, typed_ids
 from course_lib.data.toy_interleaved import asked as in_words
@@ -30,10 +27,11 @@ from course_lib.teach.exercises.e05_gated_residual import gated_residual
 from course_lib.teach.exercises.e05_layer_places import layer_places
 from course_lib.teach.exercises.e05_resampler_inputs import resampler_inputs
 from course_lib.teach.exercises.e05_seen_image import seen_image
-from course_lib.teach.judging import OPEN, RIGHT, WRONG, judge, run_case
+from course_lib.teach.judging import RIGHT, WRONG, judge
 from course_lib.teach.task import exercise_ids, find_exercise
 from course_lib.world.questions import ask
 from course_lib.world.scene import sample_scene
+from tests.hidden_inputs import check_fair
 from tests.tiny_models import language_model, randomise
 
 IDS = [name for name in exercise_ids() if name.startswith("05.")]
@@ -160,23 +158,7 @@ def test_a_reference_that_is_handed_on_leaves_chance_alone_and_gradients_pass(na
 
 @pytest.mark.parametrize("name", IDS)
 def test_hidden_inputs_are_fair(name):
-    task, expected = find_exercise(name), expect(name, WORD)
-    cases = [*task.cases(), *hidden_cases(name, WORD)]
-    right = [claimed(outcome(run_case(task, task.solution, case))) for case in cases]
-    verdict = marked(name, right, expected)
-    assert (verdict.state, verdict.points) == (RIGHT, points_of(name)), verdict
-    parrot = right[: len(task.cases())]
-    parrot += [parrot[-1]] * (len(cases) - len(parrot))
-    found = marked(name, parrot, expected)
-    assert (found.state, found.points) == (WRONG, 0)
-    assert found.says.startswith("right on the inputs of the notebook's check, wrong on")
-    for mistake in task.mistakes:
-        cases = [*task.cases(), *hidden_cases(name, WORD)]
-        claims = [claimed(claim) for claim in outcomes(task, mistake.answer, cases)]
-        found = marked(name, claims, expected)
-        assert (found.state, found.cause) == (WRONG, mistake.cause), found
-    stub = [claimed(claim) for claim in outcomes(task, ..., cases)]
-    assert marked(name, stub, expected).state == OPEN
+    check_fair(name, WORD)
 
 
 @pytest.mark.parametrize("name", IDS)

@@ -3,9 +3,6 @@
 import pytest
 import torch
 
-from course_lib.classroom.hidden import hidden_cases
-from course_lib.classroom.marking import claimed, expect, marked
-from course_lib.classroom.worker import outcome, outcomes
 from course_lib.corpora.reading import ShardFile
 from course_lib.corpora.stream_order import StreamOrder
 from course_lib.corpora.streaming import Stream
@@ -24,9 +21,10 @@ from course_lib.teach.exercises.e12_own_portions import own_portions
 from course_lib.teach.exercises.e12_pack_sight import pack_sight
 from course_lib.teach.exercises.e12_run_hours import run_hours
 from course_lib.teach.exercises.e12_vqa_score import vqa_score
-from course_lib.teach.judging import RIGHT, WRONG, judge, run_case
+from course_lib.teach.judging import RIGHT, WRONG, judge
 from course_lib.teach.task import exercise_ids, find_exercise
 from course_lib.training.parts import parts_of_each
+from tests.hidden_inputs import check_fair
 
 IDS = [name for name in exercise_ids() if name.startswith("12.")]
 WORD = "a word of the tests"
@@ -117,20 +115,7 @@ def test_a_step_in_passes_has_the_recipe_s_batch():
 @pytest.mark.parametrize("word", [WORD, "another"])
 @pytest.mark.parametrize("name", IDS)
 def test_hidden_inputs_are_fair(name, word):
-    task, cases = find_exercise(name), [*find_exercise(name).cases(), *hidden_cases(name, word)]
-
-    def state_of(answer):
-        return marked(name, [claimed(c) for c in outcomes(task, answer, cases)], expect(name, word))
-
-    assert state_of(task.solution).state == RIGHT
-    for mistake in task.mistakes:
-        found = state_of(mistake.answer)
-        assert (found.state, found.points, found.cause) == (WRONG, 0, mistake.cause), found
-    shown = [outcome(run_case(task, task.reference, case)) for case in task.cases()]
-    hidden = len(cases) - len(shown)
-    parrot = [claimed(claim) for claim in [*shown, *[shown[-1]] * hidden]]
-    found = marked(name, parrot, expect(name, word))
-    assert hidden > 0 and found.state == WRONG and found.says.startswith("right on the inputs of")
+    check_fair(name, word)
 
 
 # Right answers of another form, which have to pass.

@@ -2,9 +2,6 @@
 
 import pytest
 
-from course_lib.classroom.hidden import hidden_cases
-from course_lib.classroom.marking import claimed, expect, marked
-from course_lib.classroom.worker import outcome, outcomes
 from course_lib.comparison import table
 from course_lib.comparison.budget import inherited_cost as by_cards
 from course_lib.comparison.contestants import CONTESTANTS
@@ -13,8 +10,9 @@ from course_lib.teach.exercise import report
 from course_lib.teach.exercises.e11_above_blind import above_blind
 from course_lib.teach.exercises.e11_inherited_cost import inherited_cost
 from course_lib.teach.exercises.e11_mean_over_types import mean_over_types
-from course_lib.teach.judging import RIGHT, WRONG, judge, run_case
+from course_lib.teach.judging import RIGHT, WRONG, judge
 from course_lib.teach.task import exercise_ids, find_exercise
+from tests.hidden_inputs import check_fair
 
 IDS = [name for name in exercise_ids() if name.startswith("11.")]
 WORD = "a word of the tests"
@@ -53,20 +51,7 @@ def test_a_mean_over_types_is_that_of_the_comparison():
 @pytest.mark.parametrize("word", [WORD, "another"])
 @pytest.mark.parametrize("name", IDS)
 def test_hidden_inputs_are_fair(name, word):
-    task, cases = find_exercise(name), [*find_exercise(name).cases(), *hidden_cases(name, word)]
-
-    def state_of(answer):
-        return marked(name, [claimed(c) for c in outcomes(task, answer, cases)], expect(name, word))
-
-    assert state_of(task.solution).state == RIGHT
-    for mistake in task.mistakes:
-        found = state_of(mistake.answer)
-        assert (found.state, found.points, found.cause) == (WRONG, 0, mistake.cause), found
-    shown = [outcome(run_case(task, task.reference, case)) for case in task.cases()]
-    hidden = len(cases) - len(shown)
-    parrot = [claimed(claim) for claim in [*shown, *[shown[-1]] * hidden]]
-    found = marked(name, parrot, expect(name, word))
-    assert hidden > 0 and found.state == WRONG and found.says.startswith("right on the inputs of")
+    check_fair(name, word)
 
 
 # Right answers of another form, which have to pass.

@@ -7,7 +7,7 @@ from course_lib.commands.mplug_owl import settings_of
 from course_lib.data.toy_instructions import caption_batch
 from course_lib.data.toy_owl import OwlScenes
 from course_lib.evaluation import instructions, joint
-from course_lib.experiments import mplug_owl_joint, mplug_owl_runs, mplug_owl_tokens
+from course_lib.experiments import mplug_owl_joint, mplug_owl_runs, mplug_owl_tokens, step_time
 from course_lib.experiments.mplug_owl_runs import STAGE1, after_stage1, first_stage, tuned
 from course_lib.experiments.runner import find_experiment, run_experiment
 from course_lib.lora import lora_layers
@@ -143,7 +143,7 @@ def test_as_many_queries_as_asked_for_and_one_place_more(small):
 
 def test_times_are_medians_beside_those_of_the_usual_queries(small, monkeypatch):
     taken = iter([99.0, 99.0, 1.0, 2.0, 3.0, 2.0, 50.0, 2.0])  # the first step of each warms up
-    monkeypatch.setattr(mplug_owl_tokens, "_seconds", lambda model, batch: next(taken))
+    monkeypatch.setattr(step_time, "_seconds", lambda model, batch: next(taken))
     assert mplug_owl_tokens.relative_time(4, 0, steps=3) == 1.5
 
 
@@ -154,5 +154,5 @@ def test_time_leaves_out_the_encoder_and_counts_a_whole_step(small):
     apply_stage(opened.model, stage)
     batch = caption_batch(data, opened.asker.chat, 0, stage.batch_size, 0)
     assert "pixel_values" not in batch
-    assert mplug_owl_tokens._seconds(opened.model, batch) > 0
+    assert step_time._seconds(opened.model, batch) > 0
     assert all(p.grad is not None for p in opened.model.vpg.head.parameters())
