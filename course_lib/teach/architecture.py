@@ -25,7 +25,7 @@ PARTS = {
     "head": (234, 48, 142, 64, ("head",)),
     "tokens": (396, 48, 90, 64, ("Q visual", "tokens")),
     "projector": (506, 48, 92, 64, ("projector",)),
-    "fusion": (618, 48, 76, 64, ("splice",)),
+    "fusion": (612, 48, 88, 64, ("splice",)),
     "language": (714, 48, 122, 64, ("language", "model")),
     "answer": (856, 48, 72, 64, ("answer",)),
     "contrast": (98, 138, 116, 44, ("contrast with", "captions")),

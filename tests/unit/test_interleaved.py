@@ -180,15 +180,17 @@ def test_a_batch_is_a_function_of_its_step(data):
     assert one["attention_mask"].shape == one["input_ids"].shape == one["labels"].shape
 
 
-def test_images_come_with_the_words_about_them(data):
-    documents = ToyDocuments(data, TOKENIZER, Interleaved(mix=(0, 1, 0), most_images=3))
+@pytest.mark.parametrize("questions", [2, 4])
+def test_images_come_with_the_words_about_them(data, questions):
+    reading = Interleaved(mix=(0, 1, 0), most_images=3, questions=questions)
+    documents = ToyDocuments(data, TOKENIZER, reading)
     rng = np.random.default_rng(5)
     seen = set()
     for _ in range(30):
         chunks = documents.questions(rng)
         seen.add(sum(len(chunk.images) for chunk in chunks))
-        assert all(len(c.images) == (n % 2 == 0) for n, c in enumerate(chunks))
-        rows = np.repeat([chunk.images[0] for chunk in chunks[::2]], 2)
+        assert all(len(c.images) == (n % questions == 0) for n, c in enumerate(chunks))
+        rows = np.repeat([chunk.images[0] for chunk in chunks[::questions]], questions)
         for question, row in zip(chunks, rows, strict=True):
             if "how many things" in question.given:
                 count = len(data.scenes[int(row)].things)
