@@ -17,7 +17,7 @@ BOOK = ROOT / "book"
 TEXTS = ("README.md", "CONTRIBUTING.md", "PARITY.md")
 FOLDERS = ("docs", "data_scripts")
 _LINK = re.compile(r"\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
-_FOLDER_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\([^)\s:#]*/\)")
+_NAMED_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s:#]+)\)")
 _PARITY_CELL = re.compile(r"\[(\w+)\]\((notebooks/[\w.]+\.ipynb)\): “([^”]+)”")
 _PARITY_SYMBOL = re.compile(r"\| `([\w.]+)` \|")
 
@@ -114,6 +114,15 @@ def pages_of_texts() -> list[Path]:
     return found
 
 
+def without_folder_links(path: Path) -> str:
+    """Returns a text with the words alone where it linked to a folder of the repository."""
+
+    def words(match: re.Match) -> str:
+        return match[1] if (path.parent / match[2]).is_dir() else match[0]
+
+    return _NAMED_LINK.sub(words, path.read_text(encoding="utf-8"))
+
+
 def _linked(path: Path) -> list[Path]:
     """Returns the files of the repository that a text or a notebook links to, in order."""
     if path.suffix == ".ipynb":
@@ -129,7 +138,7 @@ def _copy(path: Path, target: Path) -> None:
     """Copies a file to its own place; a text loses its links to folders, which have no page."""
     place = target / path.relative_to(ROOT)
     if path.suffix == ".md":
-        _write(place, _FOLDER_LINK.sub(r"\1", path.read_text(encoding="utf-8")))
+        _write(place, without_folder_links(path))
         return
     place.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(path, place)
