@@ -1,5 +1,6 @@
 """A progress bar for terminals that leaves nothing behind; anywhere else it does not exist."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -32,8 +33,8 @@ def progress_bar(
         TimeRemainingColumn,
     )
 
-    console = Console(stderr=True, force_jupyter=False)
-    if not (enabled and console.is_terminal):
+    # Not `console.is_terminal`: Jupyter's kernels set FORCE_COLOR, which makes that true.
+    if not (enabled and sys.stderr.isatty()):
         yield lambda count=1, note="": None
         return
     columns = (
@@ -45,6 +46,7 @@ def progress_bar(
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
+    console = Console(stderr=True, force_jupyter=False)
     with Progress(*columns, console=console, transient=True) as display:
         task = display.add_task(description, total=total, completed=done, rate="", note="")
 
