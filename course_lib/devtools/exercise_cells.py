@@ -20,7 +20,8 @@ from course_lib.teach.quizzes import quiz_objectives
 from course_lib.teach.task import Exercise, exercise_ids, find_exercise
 
 TAG = "exercise:"
-FEWEST, MOST, COUNTED = 5, 8, ("01", "02", "03", "04", "05", "06", "07", "08", "09a", "10")
+FEWEST, MOST = 5, 8
+COUNTED = ("01", "02", "03", "04", "05", "06", "07", "08", "09a", "10", "11", "12")
 _OBJECTIVE = re.compile(r"^\|\s*(\d\d\.\d+)\s*\|", re.MULTILINE)
 STARS = {1: "★☆☆", 2: "★★☆", 3: "★★★"}
 

@@ -194,6 +194,7 @@ REFUSED = [
     ("12.own_portions", lambda *_: [], "length"),
     ("12.run_hours", lambda *_: {"hours": 1.0}, "keys"),
     ("12.ddp_factors", lambda words: 1.0, "type"),
+    ("12.fit_batch", lambda *_: None, "type"),
 ]
 
 

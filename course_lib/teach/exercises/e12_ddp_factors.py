@@ -25,14 +25,15 @@ def reference(words: list[list[int]]) -> list[list[float]]:
 
 
 def _run(answer: Any, case: Case) -> Any:
-    """Tells what an answer gave, or that it raised a ValueError."""
+    """Without any word, the output is what was raised."""
+    (words,) = case.args
+    if any(map(any, words)):
+        return call(answer, case)
     try:
         made = call(answer, case)
     except ValueError:
-        return {"outcome": "raises ValueError", "factors": []}
-    if made is ... or not isinstance(made, tuple | list):
-        return made
-    return {"outcome": "gives factors", "factors": list(made)}
+        return "raises ValueError"
+    return made if made is ... else "raises nothing"
 
 
 def _some(words):
@@ -64,6 +65,11 @@ def _all_equal(words):
 def _one_over_all(words):
     total = _some(words)
     return [[1 / total if count else 0.0 for count in own] for own in words]
+
+
+def _divided_once_more(words):
+    total = _some(words)
+    return [[count / total / len(words) for count in own] for own in words]
 
 
 def _processes_twice(words):
@@ -109,8 +115,8 @@ EXERCISE = Exercise(
         "A pass without words has the factor 0. Raises a `ValueError` when no pass has any.",
     ),
     hints=(
-        "Notebook 09 gave each part its share of the words. Here somebody divides once more, "
-        "behind your back. Who, and by what?",
+        "In a mean over all words, how much does a pass of 3 words weigh beside one of 1? And who "
+        "divides once more, behind your back, by what?",
         "Add up the words of all passes of all processes. The share of a pass is its words over "
         "that total. DDP will divide the sum by the number of processes, so multiply by it first.",
         "`total = sum(map(sum, words))`, and `len(words)` is the number of processes. The factor "
@@ -153,6 +159,11 @@ EXERCISE = Exercise(
             _one_over_all,
             "each pass's loss is a mean already",
             "that would be right for losses that are sums over words",
+        ),
+        Mistake(
+            _divided_once_more,
+            "DDP takes a mean",
+            "DDP divides by the number of processes, and here that was done a second time",
         ),
         Mistake(_processes_twice, "once for DDP", "the number of processes is in it twice"),
         Mistake(

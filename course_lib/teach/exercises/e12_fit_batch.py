@@ -26,14 +26,15 @@ def reference(batch: int, gpus: int, most: int) -> tuple[int, int]:
 
 
 def _run(answer: Any, case: Case) -> Any:
-    """Tells what an answer gave, or that it raised a ValueError."""
+    """Where no way fits, the output is what was raised."""
+    batch, gpus, most = case.args
+    if batch % gpus == 0 and most > 0:
+        return call(answer, case)
     try:
         made = call(answer, case)
     except ValueError:
-        return {"outcome": "raises ValueError", "numbers": []}
-    if made is ... or not isinstance(made, tuple | list):
-        return made
-    return {"outcome": "gives numbers", "numbers": list(made)}
+        return "raises ValueError"
+    return made if made is ... else "raises nothing"
 
 
 def _shared(batch, gpus):
@@ -52,6 +53,14 @@ def _too_small_a_step(batch, gpus, most):
     own = _shared(batch, gpus)
     samples = min(most, own)
     return own // samples, samples
+
+
+def _rounded_up(batch, gpus, most):
+    own = _shared(batch, gpus)
+    if most < 1:
+        raise ValueError
+    passes = -(-own // most)
+    return passes, own // passes
 
 
 def _one_by_one(batch, gpus, most):
@@ -147,6 +156,12 @@ EXERCISE = Exercise(
             "wants",
         ),
         Mistake(
+            _rounded_up,
+            "the batch stays what it is",
+            "as many passes as full ones would take do not divide the share, and what was left of "
+            "the division is lost",
+        ),
+        Mistake(
             _one_by_one,
             "as few passes as fit",
             "each pass has one sample: right in number, and slow on any GPU",
@@ -154,7 +169,7 @@ EXERCISE = Exercise(
         Mistake(
             _one_gpu,
             "the batch is that of all GPUs together",
-            "every GPU was given the whole batch",
+            "every GPU was given the whole batch, or the passes of all GPUs were counted",
         ),
         Mistake(
             _one_pass,

@@ -55,6 +55,11 @@ def _gradients_of_all(frozen, trained, kept, samples, shards=1):
     return _changed(found, gradients=4 * (frozen + trained) // shards)
 
 
+def _half_gradients(frozen, trained, kept, samples, shards=1):
+    found = _right(frozen, trained, kept, samples, shards)
+    return _changed(found, gradients=2 * trained // shards)
+
+
 def _everything_trains(frozen, trained, kept, samples, shards=1):
     return _right(0, frozen + trained, kept, samples, shards)
 
@@ -153,6 +158,11 @@ EXERCISE = Exercise(
             _gradients_of_all,
             "frozen parameters have no gradient",
             "a gradient was kept for frozen weights; it passes through them and is not stored",
+        ),
+        Mistake(
+            _half_gradients,
+            "gradients are float32",
+            "gradients were counted in bfloat16, the type of the pass and not of what is kept",
         ),
         Mistake(
             _everything_trains,

@@ -64,6 +64,11 @@ def _shared_evenly(steps, batch, gpus, *rest):
     return _made(steps * max(parts) / 3600, gpus, *parts)
 
 
+def _rounded_down(steps, batch, gpus, *rest):
+    parts = [seconds * (batch // gpus) for seconds in _seconds(steps, 1, 1, *rest)]
+    return _made(steps * max(parts) / 3600, gpus, *parts)
+
+
 def _one_reader(steps, batch, gpus, flops, images, speed, rate):
     computing = math.ceil(batch / gpus) * flops / speed
     reading = batch * images / rate
@@ -112,8 +117,8 @@ EXERCISE = Exercise(
         '"images" where reading takes longer and otherwise "arithmetic".',
     ),
     hints=(
-        "A kitchen with one cook and one errand boy: how long does a meal take if both work at the "
-        "same time?",
+        "One person cooks, another fetches what the next dish needs: how long does a dish take if "
+        "both work at the same time?",
         "How many samples has the busiest GPU? From it, the seconds of computing and the seconds "
         "of reading. A step takes the longer. Times steps, in hours; times GPUs for GPU-hours.",
         "`samples = math.ceil(batch / gpus)`, `computing = samples * flops / speed`, "
@@ -151,6 +156,11 @@ EXERCISE = Exercise(
             _shared_evenly,
             "samples are whole",
             "a sample was cut in parts; the busiest GPU has one more than the others",
+        ),
+        Mistake(
+            _rounded_down,
+            "all samples are computed",
+            "samples that GPUs cannot share evenly were left out: some GPU has one more",
         ),
         Mistake(
             _one_reader,

@@ -49,6 +49,11 @@ def _leaves_out_friends(answer, people):
     return min(1.0, max(matches - 1, 0) / 3)
 
 
+def _all_of_one_kind(answer, people):
+    scores = [min(1.0, (answer != one) * people.count(answer) / 3) for one in people]
+    return sum(scores) / len(scores)
+
+
 def _added_up(answer, people):
     return 10 * vqa_score(answer, people)
 
@@ -87,7 +92,7 @@ EXERCISE = Exercise(
         "An answer that three people gave is wholly right if all ten are asked. What becomes of it "
         "when one of these three is the one who is left out?",
         "Ten times: make a list of nine, count the answer in it, divide by three, cut at one. "
-        "Then the mean. The cut stands inside, before the mean.",
+        "Then the mean of the ten.",
         "`others = people[:i] + people[i + 1 :]` leaves person i out, and "
         "`min(1.0, others.count(answer) / 3)` is what that gives.",
     ),
@@ -136,6 +141,11 @@ EXERCISE = Exercise(
             _leaves_out_friends,
             "each of the ten is left out in turn",
             "it is always somebody who agrees that was left out",
+        ),
+        Mistake(
+            _all_of_one_kind,
+            "one of ten is left out",
+            "with a person all others were left out who gave the same answer",
         ),
         Mistake(_added_up, "a mean", "the ten numbers were added up and not divided"),
         Mistake(
