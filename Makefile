@@ -29,7 +29,7 @@ export PYTHONUTF8 := 1
 export ARGS WORKERS
 
 .DEFAULT_GOAL := help
-.PHONY: help ready ready-classroom ready-book lab test test-fast test-slow bars course zoo notebooks bench lint classroom book slides
+.PHONY: help ready ready-classroom ready-book ready-browser lab test test-fast test-slow bars course zoo notebooks bench lint classroom book slides
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -45,6 +45,10 @@ ready-classroom: ready
 ready-book: ready
 	@"$(PYTHON)" course_lib/devtools/setup_env.py --torch-index "$(TORCH_INDEX)" --extra book
 
+# The Python packages that drive a browser; the browser itself is the machine's own.
+ready-browser: ready
+	@"$(PYTHON)" course_lib/devtools/setup_env.py --torch-index "$(TORCH_INDEX)" --extra browser
+
 lab: ready ## set up what is missing, open JupyterLab on the first notebook
 	$(PY) -m jupyterlab $(wildcard $(FIRST)) $(ARGS)
 
@@ -54,7 +58,7 @@ test: ready ## unit and parity tests, then every notebook compared strictly
 test-fast: ready ## unit tests and the notebooks you changed, at most 3 minutes
 	@$(PY) -m course_lib.devtools.checks test-fast
 
-test-slow: ready-classroom ready-book ## the tests that take longer
+test-slow: ready-classroom ready-book ready-browser ## the tests that take longer
 	@$(PY) -m course_lib.devtools.checks test-slow
 
 bars: ready ## train every recipe at the toy scale and hold it against its bars

@@ -11,7 +11,7 @@ import pytest
 from course_lib.devtools.environment import offline_environment
 
 HERE = Path(__file__).parent
-FOLDER_MARKERS = ("slow", "bars")
+FOLDER_MARKERS = {"slow": "slow", "browser": "slow", "bars": "bars"}
 
 
 def _block_network() -> None:
@@ -31,11 +31,11 @@ _block_network()
 
 
 def pytest_collection_modifyitems(items):
-    """Marks tests/slow as slow and tests/bars as bars; skips gpu tests where there is no GPU."""
+    """Marks the tests of FOLDER_MARKERS' folders; skips gpu tests where there is no GPU."""
     for item in items:
-        for folder in FOLDER_MARKERS:
+        for folder, marker in FOLDER_MARKERS.items():
             if (HERE / folder) in item.path.parents:
-                item.add_marker(folder)
+                item.add_marker(marker)
         if item.get_closest_marker("gpu") is not None and not _has_gpu():
             item.add_marker(pytest.mark.skip(reason="no CUDA device on this machine"))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from course_lib.book import api_pages, evidence, glossary, references
 from course_lib.book.cells import place_of_line, read
-from course_lib.devtools.environment import ROOT, find_notebooks
+from course_lib.devtools.environment import CLINICS, ROOT, find_notebooks, find_with_clinics
 
 # Written by hand for the book alone.
 BOOK = ROOT / "book"
@@ -27,7 +27,8 @@ def stage(target: Path, only: list[str] | None = None, api: bool = True) -> list
 
     Args:
         target: the folder; what is in it is thrown away.
-        only: begin of the names of the notebooks to take, all without.
+        only: begin of the names of the notebooks to take ("clinics/03" for a bug clinic), all
+            without.
         api: whether the library's pages are written; they import the whole library.
 
     Returns:
@@ -37,7 +38,7 @@ def stage(target: Path, only: list[str] | None = None, api: bool = True) -> list
         ValueError: for a claim card without its result file, or a reference that is not readable.
     """
     shutil.rmtree(target, ignore_errors=True)
-    notebooks = find_notebooks(only)
+    notebooks = find_with_clinics(only)
     for path in notebooks:
         _copy(path, target)
     texts = pages_of_texts()
@@ -50,7 +51,7 @@ def stage(target: Path, only: list[str] | None = None, api: bool = True) -> list
     _write(target / "evidence.md", evidence.render(evidence.collect(every)))
     _write(target / "references.md", references.render(*references.collect(every)))
     words = (BOOK / "glossary.md").read_text("utf-8")
-    _write(target / "glossary.md", glossary.render(words, notebooks))
+    _write(target / "glossary.md", glossary.render(words, _lessons(notebooks)))
     for name, text in (api_pages.pages() if api else {}).items():
         _write(target / "api" / name, text)
     _write(target / "index.md", index_page((BOOK / "index.md").read_text("utf-8"), notebooks, api))
@@ -62,23 +63,41 @@ def short_titles(notebooks: list[Path]) -> list[str]:
 
     Where two notebooks begin with the same words, as those of one chapter, all of the head stays.
     """
-    first = [next(c.source for c in read(p).cells if c.cell_type == "markdown") for p in notebooks]
-    whole = [text.splitlines()[0].removeprefix("# ") for text in first]
+    whole = [_head_of(path) for path in notebooks]
     short = [title.split(":")[0] for title in whole]
     titles = [t if short.count(s) > 1 else s for s, t in zip(short, whole, strict=True)]
     numbers = [path.stem.split("_")[0] for path in notebooks]
     return [f"{number} · {title}" for number, title in zip(numbers, titles, strict=True)]
 
 
+def _head_of(path: Path) -> str:
+    first = next(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    return first.splitlines()[0].removeprefix("# ")
+
+
+def _model_of(clinic: Path) -> str:
+    """Returns "LLaVA" for the clinic headed "Bug clinic: LLaVA"."""
+    return _head_of(clinic).removeprefix("Bug clinic: ")
+
+
+def _lessons(notebooks: list[Path]) -> list[Path]:
+    """Returns the notebooks without the bug clinics, which have numbers of their own."""
+    return [path for path in notebooks if path.parent != CLINICS]
+
+
 def index_page(text: str, notebooks: list[Path], api: bool = True) -> str:
     """Returns the first page: `<!-- notebooks -->` and its like become the contents."""
-    titles = zip(short_titles(notebooks), notebooks, strict=True)
+    taken = _lessons(notebooks)
+    titles = zip(short_titles(taken), taken, strict=True)
     lessons = [f"{title} <notebooks/{path.stem}>" for title, path in titles]
+    found = [path for path in notebooks if path.parent == CLINICS]
+    clinics = [f"{_model_of(path)} <notebooks/clinics/{path.stem}>" for path in found]
     pages = [path.relative_to(ROOT).with_suffix("").as_posix() for path in pages_of_texts()]
     docs = [page for page in pages if page.startswith("docs/")]
     known = {*docs, *re.findall(r"^(?:.*<)?([\w/]+)>?$", text, re.MULTILINE)}
     others = [page for page in pages if page not in known]
-    for mark, lines in (("notebooks", lessons), ("docs", docs), ("others", others)):
+    contents = {"notebooks": lessons, "clinics": clinics, "docs": docs, "others": others}
+    for mark, lines in contents.items():
         text = text.replace(f"<!-- {mark} -->", "\n".join(lines))
     return text if api else text.replace("\napi/index\n", "\n")
 

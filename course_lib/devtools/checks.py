@@ -21,6 +21,7 @@ from course_lib.devtools.environment import (
     find_with_clinics,
     offline_environment,
 )
+from course_lib.devtools.install_browser import browser_problem
 
 # A training cell may take four minutes of a quiet core; a busy machine takes half as long again.
 CELL_TIMEOUT = 600
@@ -135,7 +136,9 @@ def test_fast(scratch: Path) -> Counts:
 
 
 def test_slow(scratch: Path) -> Counts:
-    """What takes longer: everything marked slow."""
+    """What takes longer: everything marked slow; without a browser it says so before it starts."""
+    if problem := browser_problem():
+        raise ValueError(problem)
     arguments = tests_command("slow", ["tests"])
     return run_pytest("slow tests", [*arguments, "--timeout=1200"], scratch)
 

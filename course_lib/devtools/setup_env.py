@@ -114,7 +114,7 @@ def main():
     """Brings `.venv` to the state that the lists of packages ask for."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--torch-index", default="", help="an extra index, for torch's CPU build")
-    parser.add_argument("--extra", default="", help="an optional group: classroom, book")
+    parser.add_argument("--extra", default="", help="an optional group: classroom, book, browser")
     options = parser.parse_args()
     wanted = [extra for extra in ("", options.extra) if not is_ready(ROOT, extra)]
     if not wanted:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
+
 import ipywidgets as widgets
 
 from course_lib.data.toy import ToyScenes
 from course_lib.teach.chat_picture import PictureChooser
 from course_lib.teach.shown_box import ShownBox
 
+# Seconds without a change after which a text is whole. A page holds letters back while the kernel
+# works, but neither Enter nor a click, and a kernel with subshells hears both before the letters.
+QUIET = 0.5
+
 
 class QuestionBox(ShownBox):
     """The half of a widget that asks; what answers it overrides `ask` and `clear`.
 
-    A button asks, and Enter in the text box. Each picture brings its own examples.
+    A button asks, and Enter in the text box; the kernel may be busy when either is pressed. Each
+    picture brings its own examples.
 
     Args:
         data: the held-out scenes to ask about.
@@ -26,6 +35,8 @@ class QuestionBox(ShownBox):
         self.question = widgets.Text(
             description="question", placeholder="type one, or choose an example", layout=wide
         )
+        self._changed = 0.0  # when the text changed, or Enter was pressed
+        self._asking = threading.Lock()  # of two subshells, one asks
         self.ask_button = widgets.Button(description=button, button_style="primary")
         self.blind = widgets.Checkbox(description="without the picture", indent=False)
         self.blind.layout.width = "auto"
@@ -34,9 +45,10 @@ class QuestionBox(ShownBox):
     def connect(self) -> None:
         """Lets what a person does have its effect, and shows the first picture's examples."""
         self.chooser.on_change(self._show_picture)
-        self.ask_button.on_click(lambda _: self.ask())
+        self.ask_button.on_click(lambda _: self._ask_when_quiet())
         self.examples.observe(self._take_example, "value")
         self.question.on_msg(self._on_message)
+        self.question.observe(self._note_change, "value")
         self._show_picture()
 
     def ask(self) -> None:
@@ -62,7 +74,27 @@ class QuestionBox(ShownBox):
     def _on_message(self, _widget: widgets.Text, content: dict, _buffers: list) -> None:
         """Asks when Enter is pressed: the text box then sends "submit"."""
         if content.get("event") == "submit":
+            self._note_change()
+            self._ask_when_quiet()
+
+    def _note_change(self, _change: dict | None = None) -> None:
+        self._changed = time.monotonic()
+
+    def _ask_when_quiet(self) -> None:
+        """Asks once the text is whole and nothing else is asked; at once where no kernel runs."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
             self.ask()
+            return
+        quiet = time.monotonic() - self._changed >= QUIET
+        if not quiet or not self._asking.acquire(blocking=False):
+            loop.call_later(QUIET / 5, self._ask_when_quiet)
+            return
+        try:
+            self.ask()
+        finally:
+            self._asking.release()
 
     def _show_picture(self) -> None:
         texts = self.chooser.current.examples

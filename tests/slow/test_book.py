@@ -1,35 +1,24 @@
 """The book and the slides are built offline; each link, picture and address of them is whole."""
 
-import os
 import re
 
 import pytest
-from filelock import FileLock
 
 pytest.importorskip("myst_nb", reason="`make book` installs what the book needs")
 
-from course_lib.book.__main__ import make_book, make_slides
+from course_lib.book.__main__ import make_slides
 from course_lib.book.cells import alts_of, read
 from course_lib.book.evidence import collect
 from course_lib.book.glossary import terms_of
 from course_lib.book.site import read_page, site_problems
-from course_lib.devtools.environment import ROOT, find_notebooks
+from course_lib.devtools.environment import ROOT, find_notebooks, find_with_clinics
+from tests.whole_book import whole_book
 
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
-    """The folder of the whole book; Sphinx's warnings are errors, and so are faults of pages.
-
-    Built once, by the first worker that asks, where several test in parallel.
-    """
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
-    done = shared / "book-is-whole"
-    with FileLock(shared / "book.lock"):
-        if not done.exists():
-            make_book(target=shared / "book")
-            done.touch()
-    return shared / "book"
+    """The folder of the whole book."""
+    return whole_book(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +34,8 @@ def test_nothing_is_missing_or_fetched(book):
 
 
 def test_captions_of_the_contents_have_a_level(page):
-    for name in ("index", "notebooks/00_start_here"):
-        assert page(name).count('role="heading"') == page(name).count('aria-level="2"') >= 4
+    for name in ("index", "notebooks/00_start_here", "notebooks/clinics/03_llava"):
+        assert page(name).count('role="heading"') == page(name).count('aria-level="2"') >= 5
 
 
 def test_search_finds_words_of_notebooks_and_of_the_library(book, page):
@@ -57,10 +46,14 @@ def test_search_finds_words_of_notebooks_and_of_the_library(book, page):
     assert 'src="searchindex.js"' in page("search")
 
 
-@pytest.mark.parametrize("path", find_notebooks(), ids=lambda path: path.stem)
+def name_of(path):
+    return path.relative_to(ROOT).with_suffix("").as_posix()
+
+
+@pytest.mark.parametrize("path", find_with_clinics(), ids=name_of)
 def test_a_notebook_has_its_cells_outputs_and_alt_texts(path, book, page):
-    text, cells = page(f"notebooks/{path.stem}"), read(path).cells
-    ids = read_page(book / "notebooks" / f"{path.stem}.html").ids
+    text, cells = page(name_of(path)), read(path).cells
+    ids = read_page(book / f"{name_of(path)}.html").ids
     code = [index for index, cell in enumerate(cells) if cell.cell_type == "code"]
     assert {f"cell-{index}" for index in code} <= ids
     shown = re.findall(r'<img alt="([^"]*)" src="\.\./_images/[0-9a-f]{40,}', text)

@@ -11,7 +11,7 @@ import course_lib
 from course_lib.book import api_pages, glossary, references, slides, stage
 from course_lib.book.cells import alts_of, place_of_line, read
 from course_lib.book.docstrings import to_rst
-from course_lib.devtools.environment import ROOT, find_notebooks
+from course_lib.devtools.environment import ROOT, find_notebooks, find_with_clinics
 
 WORDS = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
 PIXEL = (
@@ -182,9 +182,10 @@ def test_a_scheme_before_two_colons_is_no_link_to_sphinx():
 
 
 def test_contents_name_every_notebook_and_every_text():
-    page = stage.index_page((ROOT / "book" / "index.md").read_text("utf-8"), find_notebooks())
-    for path in find_notebooks():
-        assert f"<notebooks/{path.stem}>" in page
+    page = stage.index_page((ROOT / "book" / "index.md").read_text("utf-8"), find_with_clinics())
+    for path in find_with_clinics():
+        assert f" <{path.relative_to(ROOT).with_suffix('').as_posix()}>" in page
+    assert "\nLLaVA <notebooks/clinics/03_llava>\n" in page and "Bug clinic:" not in page
     for path in ROOT.glob("docs/**/*.md"):
         assert path.relative_to(ROOT).with_suffix("").as_posix() in page
     assert "<!--" not in page

@@ -1,5 +1,6 @@
 """The chat widget, driven as a person would, its static twin, and what both of them ask with."""
 
+import asyncio
 from html import escape
 
 import matplotlib
@@ -12,7 +13,7 @@ from course_lib.commands.blip2 import Opened
 from course_lib.data.toy import ToyScenes
 from course_lib.evaluation.asking import answer_to
 from course_lib.evaluation.toy import Answerer
-from course_lib.teach import chat_figure, chat_widget
+from course_lib.teach import chat_figure, chat_widget, question_box
 from course_lib.teach.chat_figure import draw_answers, known_questions, sign_of
 from course_lib.teach.chat_widget import STORED, ChatWidget
 from course_lib.world.language import canonical_caption
@@ -45,10 +46,58 @@ def test_a_click_puts_question_and_answer_into_the_transcript(widget, opened, sc
     assert "it read no words" in widget.entries[0] and widget.transcript.value.endswith(entry)
 
 
+def press_enter(widget):
+    widget.question._handle_custom_msg({"event": "submit"}, [])
+
+
 def test_the_enter_key_asks(widget):
     widget.question.value = "how many things are there?"
-    widget.question._handle_custom_msg({"event": "submit"}, [])
+    assert widget.entries == []
+    press_enter(widget)
     assert len(widget.entries) == 1
+
+
+def heads_of(widget):
+    return [entry.partition("<br>")[0].partition("</b> ")[2] for entry in widget.entries]
+
+
+def test_enter_before_the_letters_that_a_busy_kernel_gets_late_asks_the_whole_text(
+    widget, monkeypatch
+):
+    monkeypatch.setattr(question_box, "QUIET", 0.2)
+
+    async def kernel():
+        for typed in ("is there a red thing?", "describe", ""):
+            widget.question.value = typed[:1]
+            press_enter(widget)
+            await asyncio.sleep(0.05)
+            widget.question.value = typed
+            await asyncio.sleep(0.6)
+        widget.question.value = "describe"
+        await asyncio.sleep(0.6)
+        press_enter(widget)
+        await asyncio.sleep(0.6)
+        press_enter(widget)  # the same again
+        await asyncio.sleep(0.6)
+
+    asyncio.run(kernel())
+    assert heads_of(widget) == ["describe", "describe", "", "describe", "is there a red thing?"]
+    assert "The prompt is empty: ask something" in widget.entries[2]
+
+
+def test_a_second_question_waits_until_the_first_is_answered(widget, monkeypatch):
+    monkeypatch.setattr(question_box, "QUIET", 0.05)
+    widget.question.value = "describe"
+
+    async def kernel():
+        with widget._asking:
+            widget.ask_button.click()
+            await asyncio.sleep(0.3)
+            assert widget.entries == []
+        await asyncio.sleep(0.3)
+
+    asyncio.run(kernel())
+    assert heads_of(widget) == ["describe"]
 
 
 def test_typed_text_is_escaped(widget):

@@ -16,6 +16,7 @@ from course_lib.devtools.environment import ROOT
 FOLDER = ROOT / ".github" / "workflows"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yml"))
 PYTHONS = ["3.11", "3.12", "3.13"]
+CONFTEST = (ROOT / "tests/browser/conftest.py").read_text(encoding="utf-8")
 # SchemaStore's, Apache-2.0, as check-jsonschema 0.39.0 carries it.
 SCHEMA = json.loads((ROOT / "tests/schemas/github-workflow.json").read_text(encoding="utf-8"))
 
@@ -127,7 +128,14 @@ def test_the_weekly_jobs():
     left_out = workflow("newest")["jobs"]["newest"]["steps"][-1]["env"]["ARGS"].split()[-1]
     file, _, name = left_out.partition("::")
     assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
-    assert "make test-slow" in commands(workflow("slow"))
+    slow = commands(workflow("slow"))
+    order = ["make ready-browser", "-m course_lib.devtools.install_browser", "make test-slow"]
+    places = [slow.index(line) for line in order]
+    assert places == sorted(places)
+    kept = workflow("slow")["jobs"]["slow"]["steps"][-1]
+    assert kept["uses"].startswith("actions/upload-artifact") and kept["if"] == "always()"
+    named = re.search(r'^SCREENSHOTS = ROOT / "(.+)" / "(.+)"$', CONFTEST, re.MULTILINE)
+    assert kept["with"]["path"] == "/".join(named.groups())
 
 
 def test_one_thread_wherever_something_is_trained():
