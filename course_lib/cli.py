@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from course_lib.commands.bench import bench
 from course_lib.commands.compare import compare
 from course_lib.commands.evaluate import evaluate, show
 from course_lib.commands.experiment import experiment
@@ -29,6 +30,7 @@ app.command()(plan)
 app.command()(evaluate)
 app.command()(experiment)
 app.command()(compare)
+app.command()(bench)
 SCALES = ("toy", "small", "a100")
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from course_lib.backbones.short_way import PreallocatedStepper, ShortWay, attend, untouched
+from course_lib.fusion.gated_layers import before_block
 
 _PARTS = ("ForCausalLM", "Model", "DecoderLayer", "Attention", "MLP", "RMSNorm", "RotaryEmbedding")
 _PLAIN = ("Embedding", "Linear", "ModuleList", "SiLU", "SiLUActivation")
@@ -49,12 +50,13 @@ def states_at(model: nn.Module, inputs_embeds: torch.Tensor, places: torch.Tenso
     angles = _angles(body, inputs_embeds, length)
     hidden = inputs_embeds
     for layer in body.layers[:-1]:
-        hidden = _feed_forward(layer, _mix(layer, hidden, angles))
+        hidden = _feed_forward(layer, _mix(layer, before_block(layer, hidden), angles))
     rows, columns = places.div(length, rounding_mode="floor"), places % length
     start = int(columns.min())
-    hidden = _mix(body.layers[-1], hidden, angles, start).flatten(0, 1)
+    last = body.layers[-1]
+    hidden = _mix(last, before_block(last, hidden), angles, start).flatten(0, 1)
     hidden = hidden.index_select(0, rows * (length - start) + columns - start)
-    return body.norm(_feed_forward(body.layers[-1], hidden))
+    return body.norm(_feed_forward(last, hidden))
 
 
 def _mix(
@@ -146,6 +148,7 @@ class LlamaStepper(PreallocatedStepper):
         hidden = embeds
         angles = [part[self.positions] for part in self.angles]
         for block, layer in enumerate(self.body.layers):
+            hidden = before_block(layer, hidden, self.length)
             attention, normed = layer.self_attn, layer.input_layernorm(hidden)
             projections = attention.q_proj, attention.k_proj, attention.v_proj
             query, key, value = (_heads(part(normed), attention.head_dim) for part in projections)

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib.backbones.short_way import PreallocatedStepper, ShortWay, untouched
+from course_lib.fusion.gated_layers import before_block
 
 _PARTS = ("ForCausalLM", "Model", "Decoder", "DecoderLayer", "Attention")
 _PLAIN = ("Embedding", "LayerNorm", "Linear", "ModuleList", "ReLU", "GELUActivation")
@@ -52,6 +53,7 @@ def states_at(model: nn.Module, inputs_embeds: torch.Tensor, places: torch.Tenso
         out = layer(hidden, attention_mask=None)
         hidden = out[0] if isinstance(out, tuple) else out
     last = decoder.layers[-1]
+    hidden = before_block(last, hidden)
     mixed = last.self_attn(last.self_attn_layer_norm(hidden), attention_mask=None)[0]
     hidden = (hidden + mixed).flatten(0, 1).index_select(0, places)
     return decoder.final_layer_norm(hidden + _feed_forward(last, hidden))
@@ -93,6 +95,7 @@ class OPTStepper(PreallocatedStepper):
         table = self.decoder.embed_positions
         hidden = embeds + F.embedding(self.positions + table.offset, table.weight)
         for block, layer in enumerate(self.decoder.layers):
+            hidden = before_block(layer, hidden, self.length)
             attention, normed = layer.self_attn, layer.self_attn_layer_norm(hidden)
             projections = attention.q_proj, attention.k_proj, attention.v_proj
             heads = (part(normed).unflatten(-1, (self.heads, -1)) for part in projections)

@@ -1,7 +1,8 @@
 """What short ways through a language model share: who may take one, and a cache with room.
 
 A short way calls the weights of a transformers model without the forward methods of its blocks. It
-gives the same numbers in less time, as long as nobody has changed what those methods do.
+gives the same numbers in less time, as long as nobody has changed what those methods do. Gated
+layers in front of blocks are no change: a short way runs them (`before_block`) where a block would.
 
 Letters: B batch, S length of the prompt, D width, H heads, K width of one head, V vocabulary.
 """
@@ -13,9 +14,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from course_lib.fusion.gated_layers import GatedHook
 from course_lib.lora import LoRALinear
 
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_HOOKS = ("_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
 _MAKERS = ("torch.nn.modules.", "transformers.models.", "transformers.activations")
 
 
@@ -37,10 +39,11 @@ class ShortWay(NamedTuple):
 def untouched(model: nn.Module, parts: Collection[str]) -> bool:
     """Tells whether a transformers model runs as its authors wrote it.
 
-    It does not with hooks (gated layers, attention maps), with parts of another make (adapters,
-    quantised weights), with a forward method put over the one of its class, or where activations
-    are computed anew to save memory. Our own LoRA is a linear layer to whoever calls it, so the
-    short ways, which call every linear layer, take it along, its dropout included.
+    It does not with hooks (attention maps), with parts of another make (adapters, quantised
+    weights), with a forward method put over the one of its class, or where activations are computed
+    anew to save memory. Our own LoRA is a linear layer to whoever calls it, so the short ways,
+    which call every linear layer, take it along, its dropout included; and so they do with gated
+    layers, see `before_block`.
 
     Args:
         model: the model.
@@ -51,6 +54,7 @@ def untouched(model: nn.Module, parts: Collection[str]) -> bool:
     return all(
         (id(part) in own or _is_made_of(part, parts))
         and not any(getattr(part, hooks) for hooks in _HOOKS)
+        and all(type(hook) is GatedHook for hook in part._forward_pre_hooks.values())
         and "forward" not in vars(part)
         and not getattr(part, "gradient_checkpointing", False)
         for part in model.modules()

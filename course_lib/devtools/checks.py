@@ -153,12 +153,20 @@ def bars(scratch: Path) -> Counts:
 
 
 def bench(scratch: Path) -> Counts:
-    """Runs every script of benchmarks/ that does not begin with an underscore, one by one."""
-    counts = Counts()
-    environment = {**os.environ, **offline_environment(scratch)}
+    """Runs `course bench`, then every other script of benchmarks/, one by one.
+
+    A script is a file that can be called: no underscore at its start, and something to do.
+    """
+    from course_lib.commands.bench import SCRIPTS
+
+    calls = {"course bench": ["-c", "from course_lib.cli import main; main()", "bench"]}
     for script in sorted((ROOT / "benchmarks").glob("[!_]*.py")):
-        print(f"\n== {script.name}", flush=True)
-        code = subprocess.run([sys.executable, str(script)], cwd=ROOT, env=environment).returncode
+        if script.stem not in SCRIPTS and "__main__" in script.read_text(encoding="utf-8"):
+            calls[script.name] = [str(script)]
+    counts, environment = Counts(), {**os.environ, **offline_environment(scratch)}
+    for name, arguments in calls.items():
+        print(f"\n== {name}", flush=True)
+        code = subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment).returncode
         counts += Counts(passed=int(code == 0), failed=int(code != 0))
     return counts
 

@@ -45,18 +45,43 @@ class Undo:
         self.remove()
 
 
-class _Hook:
-    """Runs one gated layer on what a block is about to read."""
+class GatedHook:
+    """Runs one gated layer on what a block is about to read.
+
+    Args:
+        layers: all of them.
+        number: which, from 0.
+    """
 
     def __init__(self, layers: "GatedLayers", number: int) -> None:
         self.layers, self.number = layers, number
 
     def __call__(self, block: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        cache = kwargs.get("past_key_values")
+        """Is called by torch before the block's own `forward`."""
+        cache: Cache | None = kwargs.get("past_key_values")
+        place = self.layers.places[self.number]
+        past = 0 if cache is None else int(cache.get_seq_length(place))
         if args:
-            return (self.layers.run(self.number, args[0], cache), *args[1:]), kwargs
-        hidden = self.layers.run(self.number, kwargs["hidden_states"], cache)
+            return (self.layers.run(self.number, args[0], past), *args[1:]), kwargs
+        hidden = self.layers.run(self.number, kwargs["hidden_states"], past)
         return args, {**kwargs, "hidden_states": hidden}
+
+
+def before_block(block: nn.Module, hidden: torch.Tensor, past: int = 0) -> torch.Tensor:
+    """Runs the gated layer in front of a block, for whoever does not call the block itself.
+
+    Args:
+        block: of a language model.
+        hidden: (B, T, D), what it is about to read.
+        past: places of the texts that came before.
+
+    Returns:
+        (B, T, D); what came where no layer stands in front.
+    """
+    for hook in block._forward_pre_hooks.values():
+        if isinstance(hook, GatedHook):
+            hidden = hook.layers.run(hook.number, hidden, past)
+    return hidden
 
 
 def decoder_blocks(language_model: nn.Module) -> nn.ModuleList:
@@ -131,7 +156,7 @@ class GatedLayers(nn.Module):
                 "returned, or leave its `with`, before you install again."
             )
         handles = [
-            blocks[place].register_forward_pre_hook(_Hook(self, number), with_kwargs=True)
+            blocks[place].register_forward_pre_hook(GatedHook(self, number), with_kwargs=True)
             for number, place in enumerate(self.places)
         ]
 
@@ -177,14 +202,13 @@ class GatedLayers(nn.Module):
         if self._shown is shown:
             self._shown = None
 
-    def run(self, number: int, hidden: torch.Tensor, cache: Cache | None = None) -> torch.Tensor:
+    def run(self, number: int, hidden: torch.Tensor, past: int = 0) -> torch.Tensor:
         """Runs one layer on what its block is about to read; the hooks call it.
 
         Args:
             number: which layer, from 0.
             hidden: (B, T, D), or (B * beams, T, D) with the beams of a text side by side.
-            cache: transformers' cache of the language model, which tells how many places of the
-                texts came before; None = none.
+            past: places of the texts that came before, as a cache keeps them.
 
         Returns:
             The shape that came.
@@ -206,7 +230,6 @@ class GatedLayers(nn.Module):
                 f"The images of {shown.rows} texts were shown and {len(hidden)} texts are read: "
                 "show the images of this batch."
             )
-        past = 0 if cache is None else int(cache.get_seq_length(self.places[number]))
         seen, (_, length, width) = shown.key_values[number], hidden.shape
         mask = shown.mask(past, length, beams, num_visual=seen[0].shape[2] // shown.num_images)
         # A token reads images by itself: the beams of a text may stand in one row.
@@ -220,4 +243,4 @@ class GatedLayers(nn.Module):
 
 
 def _has_hook(block: nn.Module) -> bool:
-    return any(isinstance(hook, _Hook) for hook in block._forward_pre_hooks.values())
+    return any(isinstance(hook, GatedHook) for hook in block._forward_pre_hooks.values())

@@ -1,59 +1,40 @@
 """Flamingo <-> Idefics in transformers, and stored outputs of OpenFlamingo; gates are not zero."""
 
-import re
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
-from transformers import IdeficsConfig, IdeficsForVisionText2Text, LlamaConfig, LlamaForCausalLM
+from transformers import IdeficsConfig, IdeficsForVisionText2Text, LlamaForCausalLM
 from transformers.models.idefics import processing_idefics as processing
 from transformers.models.idefics.modeling_idefics import IdeficsGatedCrossAttentionLayer
 from transformers.models.idefics.perceiver import IdeficsPerceiverResampler
 
-from course_lib.fusion.cross_attention import CrossAttentionConfig, GatedCrossAttention
+from course_lib.fusion.cross_attention import GatedCrossAttention
 from course_lib.fusion.gated_layers import GatedLayers
 from course_lib.fusion.shown_images import image_index, readable_images
+from course_lib.interop.idefics import (
+    GATED_NAMES,
+    RESAMPLER_NAMES,
+    copy_renamed,
+    gated_config,
+    idefics_from_hf,
+    resampler_config,
+)
 from course_lib.interop.open_flamingo import load_open_flamingo
 from course_lib.teach.released_flamingo import CASES, released_flamingo
-from course_lib.vpg.resampler import PerceiverResampler, ResamplerConfig
+from course_lib.vpg.resampler import PerceiverResampler
 from tests.tiny_models import IMAGE_TOKEN, VOCABULARY, largest_difference, randomise
 
 # The gated layers of Idefics take mean and softmax in float32 in any case.
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
-RESAMPLER = [  # Idefics -> ours
-    (r"^blocks\.(\d+)\.0\.context_layer_norm", r"layers.\1.features_norm"),
-    (r"^blocks\.(\d+)\.0\.latents_layer_norm", r"layers.\1.latents_norm"),
-    (r"^blocks\.(\d+)\.0\.([qk])_layer_norm", r"layers.\1.attention.\2_proj.head_norm"),
-    (r"^blocks\.(\d+)\.0\.output_proj", r"layers.\1.attention.out_proj"),
-    (r"^blocks\.(\d+)\.0\.", r"layers.\1.attention."),
-    (r"^blocks\.(\d+)\.1\.ln", r"layers.\1.feed_forward.norm"),
-    (r"^blocks\.(\d+)\.1\.fc", r"layers.\1.feed_forward.up"),
-    (r"^blocks\.(\d+)\.1\.c_proj", r"layers.\1.feed_forward.down"),
-    (r"^layer_norm", "norm"),
-]
-GATED = [
-    (r"^cross_attn\.([qk])_layer_norm", r"attention.\1_proj.head_norm"),
-    (r"^cross_attn\.o_proj", "attention.out_proj"),
-    (r"^cross_attn\.", "attention."),
-    (r"^input_layernorm", "norm"),
-    (r"^post_attention_layernorm", "feed_forward.norm"),
-    (r"^mlp\.(gate|up|down)_proj", r"feed_forward.\1"),
-    (r"^alpha_cross_attn", "attention_gate"),
-    (r"^alpha_dense", "feed_forward_gate"),
-]
 
 
-def copy_names(theirs, ours, names):
+def copied(theirs, ours, names):
     """Copies every tensor, none left out and none left over."""
-    tensors = {}
-    for name, value in theirs.state_dict().items():
-        for old, new in names:
-            name = re.sub(old, new, name)
-        tensors[name] = value.flatten() if name.endswith("_gate") else value
-    ours.load_state_dict(tensors)
-    return ours.to(value.dtype).eval()
+    copy_renamed(theirs, ours, names)
+    return ours.eval()
 
 
 def random_tensor(seed, *shape):
@@ -88,22 +69,11 @@ def idefics_config(seed, qk_norm=False, vector=False, attention="eager"):
 
 
 def our_resampler(qk_norm=False, **changes):
-    config = ResamplerConfig.idefics(hidden_size=20, qk_norm=qk_norm)
-    sizes = {"num_latents": 3, "num_hidden_layers": 2, "num_attention_heads": 3, "head_dim": 6}
-    return PerceiverResampler(replace(config, **sizes | changes))
+    return PerceiverResampler(replace(resampler_config(idefics_config(1, qk_norm)), **changes))
 
 
 def our_config(theirs, **changes):
-    config = CrossAttentionConfig.idefics(
-        theirs.hidden_size,
-        theirs.num_attention_heads,
-        theirs.intermediate_size,
-        every=theirs.cross_layer_interval,
-        visual_size=20,
-        qk_norm=theirs.qk_layer_norms,
-        vector_gates=theirs.alpha_type == "vector",
-    )
-    return replace(config, **changes)
+    return replace(gated_config(theirs), **changes)
 
 
 def idefics_resampler(seed, qk_norm):
@@ -117,7 +87,7 @@ def idefics_resampler(seed, qk_norm):
 @torch.no_grad()
 def test_resampler_of_idefics(seed, qk_norm, dtype, agree):
     theirs = idefics_resampler(seed, qk_norm).to(dtype)
-    ours = copy_names(theirs, our_resampler(qk_norm), RESAMPLER)
+    ours = copied(theirs, our_resampler(qk_norm), RESAMPLER_NAMES)
     features = random_tensor(seed, 4, 7, 20).to(dtype)
     agree(ours(features), theirs(features), TOLERANCE[dtype])
 
@@ -152,7 +122,7 @@ def ours_gated(ours, hidden, visual, allowed):
 def test_gated_layer_of_idefics_and_its_gradients(seed, attention, qk_norm, agree):
     config = idefics_config(seed, qk_norm, vector=seed == 2, attention=attention)
     theirs = randomise(IdeficsGatedCrossAttentionLayer(config, layer_idx=0), seed)
-    ours = copy_names(theirs, GatedCrossAttention(our_config(config)), GATED)
+    ours = copied(theirs, GatedCrossAttention(our_config(config)), GATED_NAMES)
     hidden, visual, allowed = gated_inputs(seed, config.hidden_size)
     visual.requires_grad_()
     assert theirs.alpha_cross_attn.abs().max() > 0.05
@@ -179,7 +149,7 @@ def test_gated_mutations_are_seen(change):
     config = idefics_config(3)
     theirs = randomise(IdeficsGatedCrossAttentionLayer(config, layer_idx=0), 3)
     inputs = gated_inputs(3, config.hidden_size)
-    ours = copy_names(theirs, GatedCrossAttention(our_config(config, **change)), GATED)
+    ours = copied(theirs, GatedCrossAttention(our_config(config, **change)), GATED_NAMES)
     assert largest_difference(ours_gated(ours, *inputs), idefics_gated(theirs, *inputs)) > 1e-4
 
 
@@ -189,7 +159,7 @@ def test_mutations_of_gate_and_feed_forward_are_seen(monkeypatch):
     theirs = randomise(IdeficsGatedCrossAttentionLayer(config, layer_idx=0), 3)
     inputs = gated_inputs(3, config.hidden_size)
     reference = idefics_gated(theirs, *inputs)
-    ours = copy_names(theirs, GatedCrossAttention(our_config(config)), GATED)
+    ours = copied(theirs, GatedCrossAttention(our_config(config)), GATED_NAMES)
     ours.feed_forward.activation = nn.functional.gelu
     assert largest_difference(ours_gated(ours, *inputs), reference) > 1e-4
     ours.feed_forward.activation = nn.functional.silu
@@ -207,7 +177,7 @@ def test_mutations_of_gate_and_feed_forward_are_seen(monkeypatch):
 @torch.no_grad()
 def test_resampler_mutations_are_seen(change):
     theirs, features = idefics_resampler(1, False), random_tensor(1, 4, 7, 20).float()
-    ours = copy_names(theirs, our_resampler(**change), RESAMPLER)
+    ours = copied(theirs, our_resampler(**change), RESAMPLER_NAMES)
     assert largest_difference(ours(features), theirs(features)) > 1e-4
 
 
@@ -242,25 +212,9 @@ def test_whole_idefics_is_llama_with_gated_layers(agree):
     """Logits of LLaMA with our layers hooked in, our resampler, our masks."""
     config = idefics_config(1, qk_norm=True)
     theirs = randomise(IdeficsForVisionText2Text(config), 1)
-    llama = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=VOCABULARY,
-            hidden_size=config.hidden_size,
-            intermediate_size=config.intermediate_size,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            rms_norm_eps=config.rms_norm_eps,
-            max_position_embeddings=config.max_position_embeddings,
-        )
-    )
-    tensors = theirs.state_dict()
-    text = ("model.layers", "model.embed_tokens", "model.norm", "lm_head")
-    llama.load_state_dict({k: v for k, v in tensors.items() if k.startswith(text)})
-    llama = llama.eval()
-    resampler = copy_names(theirs.model.perceiver_resampler, our_resampler(True), RESAMPLER)
-    layers = GatedLayers(our_config(config), 4)
-    for own, reference in zip(layers.layers, theirs.model.gated_cross_attn_layers, strict=True):
-        copy_names(reference, own, GATED)
+    ours = idefics_from_hf(theirs, IMAGE_TOKEN)
+    llama, resampler, layers = ours.language.model, ours.vpg.head, ours.gated
+    assert type(llama) is LlamaForCausalLM
     ids, locations = words(DOCUMENTS)
     features = random_tensor(5, 4, 2, 7, 20).float()
     expected = theirs(

@@ -276,7 +276,7 @@ def test_dropout_takes_the_long_way_in_training_alone():
 
 @pytest.mark.parametrize(("kind", "fits"), [("opt", is_usual_opt), ("llama", is_usual_llama)])
 def test_a_hook_is_called_in_training_and_decoding(kind, fits):
-    """Gated layers stand in front of blocks as hooks: a short way would leave them out."""
+    """A short way would leave it out; gated layers alone are known to it, as hooks of a class."""
     model = language_model(kind)
     ours, batch = LanguageModel(model), text_batch(0, 2, 6)
     embeds, mask = ours.embed(batch["input_ids"]).detach(), torch.ones(2, 6).long()
