@@ -76,6 +76,19 @@ def _not_by_count(seen, blind, asked):
     return _with(seen, blind, asked, weak=_weak(seen, blind, asked, limit))
 
 
+def _errors_added(seen, blind, asked):
+    def limit(s, b):
+        return 2 * (math.sqrt(s * (1 - s) / asked) + math.sqrt(b * (1 - b) / asked))
+
+    return _with(seen, blind, asked, weak=_weak(seen, blind, asked, limit))
+
+
+def _either_way(seen, blind, asked):
+    best = {kind: max(seen[kind], blind[kind]) for kind in seen}
+    rest = {kind: min(seen[kind], blind[kind]) for kind in seen}
+    return _with(seen, blind, asked, weak=above_blind(best, rest, asked)[2])
+
+
 def _no_root(seen, blind, asked):
     def limit(s, b):
         return 2 * (s * (1 - s) + b * (1 - b)) / asked
@@ -102,6 +115,7 @@ def _cases() -> list[Case]:
     two = {"colour": 0.9, "parity": 0.6}, {"colour": 0.3, "parity": 0.5}
     near = {"colour": 0.42, "size": 0.58, "sides": 0.99}, {"colour": 0.3, "size": 0.5, "sides": 1.0}
     surer = {"place": 0.34, "count": 0.62, "kind": 0.5}, {"place": 0.26, "count": 0.5, "kind": 0.5}
+    worse = {"colour": 0.9, "parity": 0.1}, {"colour": 0.5, "parity": 0.8}
     none = {"size": 0.5, "is_there": 0.48, "kind": 0.3}, {"size": 0.5, "is_there": 0.5, "kind": 0.2}
     return [
         Case("two types, 50 questions each", (*two, 50)),
@@ -109,6 +123,7 @@ def _cases() -> list[Case]:
         Case("small gains, 300 questions each", (*near, 300)),
         Case("between one and two errors", (*surer, 100)),
         Case("hardly a gain", (*none, 80)),
+        Case("worse than without the picture, 10 questions each", (*worse, 10)),
         Case("a tiny gain of few questions", ({"is_there": 0.53}, {"is_there": 0.5}, 20)),
     ]
 
@@ -167,6 +182,17 @@ EXERCISE = Exercise(
             _not_by_count,
             "more questions, more certainty",
             "the variance was not divided by the number of questions",
+        ),
+        Mistake(
+            _errors_added,
+            "the error of a difference",
+            "two errors were added: variances are what adds up, and the root comes after",
+        ),
+        Mistake(
+            _either_way,
+            "the picture has to help",
+            "the sign of the difference was dropped: a type that is worse with the picture shows "
+            "nothing",
         ),
         Mistake(_no_root, "a standard error", "that is twice the variance: the root is missing"),
         Mistake(

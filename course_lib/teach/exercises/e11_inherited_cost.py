@@ -63,6 +63,10 @@ def _whatever_there_is(run, links, cost):
     return sum(cost.values()) - cost[run]
 
 
+def _equal_costs_once(run, links, cost):
+    return sum({cost[one] for one in _all(run, links)})
+
+
 def _how_many(run, links, cost):
     return len(_all(run, links))
 
@@ -84,7 +88,7 @@ _COST = {
     "vision": 50.0,
     "stage 1": 100.0,
     "on OPT": 30.0,
-    "on LLaMA": 40.0,
+    "on LLaMA": 30.0,  # as much as on OPT
     "transfer": 5.0,
     "words": 2.0,
     "merged": 1.0,
@@ -152,6 +156,11 @@ EXERCISE = Exercise(
             _whatever_there_is,
             "what this run is built on",
             "every run of the table was counted, whether this one is built on it or not",
+        ),
+        Mistake(
+            _equal_costs_once,
+            "runs are counted once, and not costs",
+            "two runs that cost the same were counted as one",
         ),
         Mistake(_how_many, "samples", "runs were counted, and not what they have cost"),
     ),

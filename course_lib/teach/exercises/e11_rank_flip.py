@@ -107,6 +107,14 @@ def _inherited_is_taken_off(curves, inherited, budget):
     return rank_flip(curves, inherited, budget)[0], second
 
 
+def _first_in_the_table(curves, inherited, budget):
+    def leader(before):
+        found = {name: _last(points, budget - before[name]) for name, points in curves.items()}
+        return max(found, key=found.get)
+
+    return leader(dict.fromkeys(curves, 0)), leader(inherited)
+
+
 def _worst(curves, inherited, budget):
     first = _leader(curves, lambda name, points: -_last(points, budget))
     second = _leader(curves, lambda name, points: -_last(points, budget - inherited[name]))
@@ -125,7 +133,7 @@ def _cases() -> list[Case]:
         Case("100 samples", (two, debts, 100)),
         Case("3,500 samples", (two, debts, 3_500)),
         Case("5,000 samples", (two, debts, 5_000)),
-        Case("50 samples, below every measurement", (two, debts, 50)),
+        Case("50 samples, below every measurement", ({"new": new, "heir": heir}, debts, 50)),
         Case("three models, one of which falls again, 900", (three, some, 900)),
         Case("the same at 450", (three, some, 450)),
         Case("the same at 199", (three, some, 199)),
@@ -194,6 +202,11 @@ EXERCISE = Exercise(
             _inherited_is_taken_off,
             "debts leave less",
             "what was inherited was added to the budget, and it has to be paid from it",
+        ),
+        Mistake(
+            _first_in_the_table,
+            "the first in the alphabet",
+            "of equally good models the one that comes first in the table was named",
         ),
         Mistake(_worst, "the leader", "the last of the ranking was named"),
     ),
