@@ -46,13 +46,6 @@ DAYS = (
         },
     ),
 )
-PLANNED = {
-    "05": "Flamingo",
-    "09": "mPLUG-Owl",
-    "10": "VPGTrans",
-    "11": "side by side",
-    "12": "to the A100",
-}
 _READ = re.compile(r"about (\d+) minutes to read")
 _DO = re.compile(r"(\d+) for the exercise")
 _WAIT = re.compile(r"(\d+) of computing")
@@ -104,10 +97,7 @@ def _weeks() -> list[str]:
     for week, (says, numbers) in enumerate(WEEKS, start=1):
         rows, total = [], 0
         for number in numbers:
-            paths = notebooks_of(number)
-            if not paths:
-                rows.append(f"| {number} | {PLANNED[number]}, *planned* | | | | |")
-            for path in paths:
+            for path in notebooks_of(number):
                 row, taken = _row(path, minutes_of(path))
                 rows.append(row)
                 total += taken
@@ -158,7 +148,7 @@ the one number here that is an assumption.
 ## Six weeks
 
 At most {WEEK // 60} hours a week, at home or in class. Work is handed in at the end of the week
-and graded by `make classroom SUBMISSIONS=folder`. What is *planned* has no minutes yet."""
+and graded by `make classroom SUBMISSIONS=folder`."""
 _WORKSHOP = f"""## A workshop of two days
 
 At most {DAY // 60} hours a day. Whole notebooks, few exercises: those without which the next step

@@ -7,7 +7,6 @@ import pytest
 from course_lib.classroom.syllabus import (
     DAY,
     DAYS,
-    PLANNED,
     TALK,
     TARGET,
     WEEK,
@@ -29,12 +28,12 @@ def test_the_document_is_what_the_script_makes():
     assert written == syllabus(), "run: python -m course_lib.classroom.syllabus"
 
 
-def test_every_notebook_has_its_week_and_planned_ones_no_link():
+def test_every_notebook_has_its_week():
     numbers = [number for _, week in WEEKS for number in week]
     assert numbers == sorted(set(numbers)) == [f"{n:02d}" for n in range(13)]
     covered = [path for number in numbers for path in notebooks_of(number)]
     assert covered == find_notebooks()
-    assert all(notebooks_of(number) or number in PLANNED for number in numbers)
+    assert all(notebooks_of(number) for number in numbers)
     text = syllabus()
     for target in re.findall(r"\]\(\.\./([^)]+)\)", text):
         assert (TARGET.parent.parent / target).exists(), target
