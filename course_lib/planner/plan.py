@@ -183,6 +183,11 @@ def plan_recipe(
 def advice(plan: Plan) -> list[str]:
     """Says what to change where a plan does not fit, or wastes what it has."""
     said = []
+    if not plan.gpu.bfloat16:
+        said.append(
+            f"{plan.gpu.name} has no bfloat16, which is counted here: a run takes float32 there, "
+            "twice the bytes at a fraction of this speed. Choose a later GPU."
+        )
     if not plan.fits:
         said += _remedies(plan)
     if plan.busy < plan.gpus:

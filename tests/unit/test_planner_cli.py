@@ -41,7 +41,14 @@ def test_a_dry_run_takes_the_options_of_the_recipe(course):
         "train", "llava", "--stage", "1", "--scale", "small", "--version", "v1", "--steps", 7,
         "--dry-run",
     )  # fmt: skip
-    assert code == 0 and "stage 1: 7 steps of 64" in out and "on 1 × t4-16gb" in out
+    assert code == 0 and "stage 1: 7 steps of 64" in out and "on 1 × rtx-4080-16gb" in out
+
+
+def test_a_gpu_without_bfloat16_is_named(course):
+    code, out, _ = course("plan", "llava", "--scale", "small", "--gpu", "t4-16gb")
+    assert code == 0 and out.count("change: t4-16gb has no bfloat16") == 2
+    _, out, _ = course("plan", "llava", "--scale", "small")
+    assert "bfloat16" not in out and "on 1 × rtx-4080-16gb" in out
 
 
 def test_a_plan_that_does_not_fit_says_what_to_change(course):

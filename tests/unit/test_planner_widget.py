@@ -20,8 +20,8 @@ def shown(widget):
 
 
 def test_it_starts_with_the_usual_machine_and_shows_the_report(widget):
-    assert (widget.gpu.value, widget.gpus.value) == ("t4-16gb", 1)
-    lines = report_lines(plan_recipe("llava", "toy", "t4-16gb", 1), "toy")
+    assert (widget.gpu.value, widget.gpus.value) == ("rtx-4080-16gb", 1)
+    lines = report_lines(plan_recipe("llava", "toy", "rtx-4080-16gb", 1), "toy")
     assert "\n".join(lines) in shown(widget) and "Fits: " in widget.verdict.value
 
 
@@ -56,7 +56,7 @@ def test_trouble_is_told_and_goes_away(widget, monkeypatch):
         assert "opt-large&#x27; is not here: &lt;make" in widget.verdict.value
         assert widget.report.value == ""
     widget.gpus.value = 2
-    assert "on 2 × t4-16gb" in shown(widget)
+    assert "on 2 × rtx-4080-16gb" in shown(widget)
 
 
 def test_wrong_machines_are_refused():
