@@ -61,6 +61,39 @@ def check_losses(first: torch.Tensor, *others: torch.Tensor) -> None:
             raise RuntimeError(f"Losses differ: {first.item()} and {other.item()}.")
 
 
+def step_rows(
+    name: str,
+    reference: nn.Module,
+    theirs: dict,
+    ours: nn.Module,
+    batch: dict,
+    limits: tuple[float, float | None],
+    repeats: int,
+) -> list[Row]:
+    """Times a step of ours from pixels, and with cached features, against one from pixels.
+
+    Args:
+        name: of the step.
+        reference: the transformers model.
+        theirs: the batch as it reads it.
+        ours: with equal weights.
+        batch: the same for ours.
+        limits: of both rows, see `Row`.
+        repeats: turns.
+    """
+    with torch.no_grad():
+        cached = {**batch, "image_features": ours.vpg.encoder(batch["pixel_values"])}
+    del cached["pixel_values"]
+    check_losses(reference(**theirs).loss, ours(batch), ours(cached))
+    names = f"{name} step from pixels", f"{name} step, cached features"
+    works = {
+        "reference": step_of(reference, lambda: reference(**theirs).loss),
+        names[0]: step_of(ours, lambda: ours(batch)),
+        names[1]: step_of(ours, lambda: ours(cached)),
+    }
+    return rows_of(alternate(works, repeats), dict(zip(names, limits, strict=True)))
+
+
 def vocabulary_rows(
     reference: nn.Module, ours: nn.Module, batch: dict, labels: int, repeats: int
 ) -> list[Row]:

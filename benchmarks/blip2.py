@@ -10,17 +10,7 @@ timed, their losses and their words are compared. How time is taken: `_timing.py
 from functools import partial
 
 import torch
-from _timing import (
-    Row,
-    alternate,
-    check_losses,
-    check_trained,
-    greedy_row,
-    rows_of,
-    run,
-    step_of,
-    vocabulary_rows,
-)
+from _timing import Row, check_trained, greedy_row, run, step_rows, vocabulary_rows
 from torch import nn
 from transformers import (
     Blip2Config,
@@ -110,18 +100,7 @@ def training(repeats: int) -> list[Row]:
     """Times a step of 64 captioned images, with and without cached features."""
     reference, ours = pair(1000)
     batch = make_batch(1000, 64, TEXT)
-    with torch.no_grad():
-        features = ours.vpg.encoder(batch["pixel_values"])
-    cached = {**batch, "image_features": features}
-    del cached["pixel_values"]
-    works = {
-        "reference": step_of(reference, lambda: reference(**batch).loss),
-        "stage-2 step from pixels": step_of(ours, lambda: ours(batch)),
-        "stage-2 step, cached features": step_of(ours, lambda: ours(cached)),
-    }
-    check_losses(reference(**batch).loss, ours(batch), ours(cached))
-    limits = {"stage-2 step from pixels": 1.0, "stage-2 step, cached features": 0.68}
-    return rows_of(alternate(works, repeats), limits)
+    return step_rows("stage-2", reference, batch, ours, batch, (1.0, 0.68), repeats)
 
 
 def large_vocabulary(repeats: int) -> list[Row]:

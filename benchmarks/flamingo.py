@@ -10,22 +10,12 @@ timed, their losses and their words are compared. How time is taken: `_timing.py
 from functools import partial
 
 import torch
-from _timing import (
-    Row,
-    alternate,
-    check_losses,
-    check_trained,
-    greedy_row,
-    rows_of,
-    run,
-    step_of,
-)
+from _timing import Row, check_trained, greedy_row, run, step_rows
 from torch import nn
 from transformers import IdeficsConfig, IdeficsForVisionText2Text
 
-from course_lib.fusion.shown_images import image_index, readable_images
 from course_lib.gated_vlm import GatedVLM
-from course_lib.interop import idefics_from_hf
+from course_lib.interop import idefics_batch, idefics_from_hf
 from course_lib.recipes.flamingo import TRAINABLE
 from course_lib.training.stages import Stage, apply_stage
 
@@ -38,15 +28,17 @@ Batch = dict[str, torch.Tensor]
 
 def build() -> IdeficsForVisionText2Text:
     """Builds the toy configuration of the course in Idefics, random, with gates half open."""
-    inside = {"num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 512}
+    inside = {"num_hidden_layers": 4, "num_attention_heads": 4}
+    vision = {"embed_dim": WIDTH, "intermediate_size": 512, "image_size": 48, "patch_size": 8}
     resampler = {"resampler_n_latents": 16, "resampler_depth": 2, "resampler_n_heads": 4}
     config = IdeficsConfig(
         vocab_size=WORDS,
         hidden_size=WIDTH,
-        **{**inside, "intermediate_size": 384},
+        intermediate_size=384,
+        **inside,
         max_position_embeddings=384,
         use_resampler=True,
-        vision_config={"embed_dim": WIDTH, "image_size": 48, "patch_size": 8, **inside},
+        vision_config={**vision, **inside},
         perceiver_config={"use_resampler": True, "resampler_head_dim": 32, **resampler},
     )
     torch.manual_seed(0)
@@ -77,13 +69,6 @@ def labelled(batch: Batch) -> Batch:
     return {**batch, "attention_mask": mask, "labels": labels}
 
 
-def theirs_of(batch: Batch) -> Batch:
-    """Returns a batch as Idefics reads it: images by document, and who reads which."""
-    reads = readable_images(image_index(batch["input_ids"] == TAG), IMAGES, "last")
-    pixels = batch["pixel_values"].unflatten(0, (-1, IMAGES))
-    return {**batch, "pixel_values": pixels, "image_attention_mask": reads.long()}
-
-
 def pair() -> tuple[IdeficsForVisionText2Text, GatedVLM]:
     """Builds both sides, each with weights of its own, training the same parts."""
     reference = build()
@@ -98,19 +83,8 @@ def training(repeats: int, rows: int = 32) -> list[Row]:
     """Times a step from pixels, and with cached features, against one from pixels."""
     reference, ours = pair()
     batch = labelled(make_batch(rows))
-    theirs = theirs_of(batch)
-    with torch.no_grad():
-        features = ours.vpg.encoder(batch["pixel_values"])
-    cached = {**batch, "image_features": features}
-    del cached["pixel_values"]
-    check_losses(reference(**theirs).loss, ours(batch), ours(cached))
-    names = "interleaved step from pixels", "interleaved step, cached features"
-    works = {
-        "reference": step_of(reference, lambda: reference(**theirs).loss),
-        names[0]: step_of(ours, lambda: ours(batch)),
-        names[1]: step_of(ours, lambda: ours(cached)),
-    }
-    return rows_of(alternate(works, repeats), dict.fromkeys(names, 1.0))
+    theirs = idefics_batch(batch, TAG)
+    return step_rows("interleaved", reference, theirs, ours, batch, (1.0, 1.0), repeats)
 
 
 def greedy(repeats: int, new_tokens: int = 32) -> list[Row]:
@@ -120,7 +94,7 @@ def greedy(repeats: int, new_tokens: int = 32) -> list[Row]:
     ours = idefics_from_hf(reference, TAG)
     for count in (1, 2, 4):
         batch = make_batch(count)
-        inputs = theirs_of(batch)
+        inputs = idefics_batch(batch, TAG)
         theirs = partial(reference.generate, **inputs, max_new_tokens=new_tokens, do_sample=False)
         mine = partial(ours.generate, batch, new_tokens, eos_token_id=())
         rows.append(

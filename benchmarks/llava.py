@@ -10,17 +10,7 @@ timed, their losses and their words are compared. How time is taken: `_timing.py
 from functools import partial
 
 import torch
-from _timing import (
-    Row,
-    alternate,
-    check_losses,
-    check_trained,
-    greedy_row,
-    rows_of,
-    run,
-    step_of,
-    vocabulary_rows,
-)
+from _timing import Row, check_trained, greedy_row, run, step_rows, vocabulary_rows
 from torch import nn
 from transformers import LlavaConfig, LlavaForConditionalGeneration
 
@@ -100,18 +90,7 @@ def training(
     """Times a step of 64 rows from pixels, and with cached features, against one from pixels."""
     reference, ours = pair(trainable)
     batch = labelled(make_batch(reference.config, 64, words), places)
-    with torch.no_grad():
-        features = ours.vpg.encoder(batch["pixel_values"])
-    cached = {**batch, "image_features": features}
-    del cached["pixel_values"]
-    check_losses(reference(**batch).loss, ours(batch), ours(cached))
-    names = f"{name} step from pixels", f"{name} step, cached features"
-    works = {
-        "reference": step_of(reference, lambda: reference(**batch).loss),
-        names[0]: step_of(ours, lambda: ours(batch)),
-        names[1]: step_of(ours, lambda: ours(cached)),
-    }
-    return rows_of(alternate(works, repeats), dict(zip(names, limits, strict=True)))
+    return step_rows(name, reference, batch, ours, batch, limits, repeats)
 
 
 def stage1(repeats: int) -> list[Row]:

@@ -208,3 +208,10 @@ def text_batch(seed: int, rows: int, length: int, side: str = "right") -> dict[s
 def largest_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     """Returns the largest difference, relative to the largest reference value above 1."""
     return float((ours - theirs).abs().max() / theirs.abs().max().clamp_min(1.0))
+
+
+def idefics_perceiver(qk_norm: bool) -> dict[str, bool | int]:
+    """Returns the sizes of a tiny Idefics' resampler."""
+    sizes = {"n_latents": 3, "depth": 2, "n_heads": 3, "head_dim": 6}
+    named = {f"resampler_{name}": size for name, size in sizes.items()}
+    return {"use_resampler": True, **named, "qk_layer_norms_perceiver": qk_norm}

@@ -8,7 +8,7 @@ from course_lib.interop.blip2_hf import (
     qformer_to_hf,
     to_hf,
 )
-from course_lib.interop.idefics import idefics_from_hf
+from course_lib.interop.idefics import idefics_batch, idefics_from_hf
 from course_lib.interop.lavis import load_lavis_stage1, load_lavis_stage2
 from course_lib.interop.llava import (
     current_names,
@@ -30,6 +30,7 @@ from course_lib.interop.vpgtrans import load_vl_llama, projector_from_vpgtrans
 __all__ = [
     "current_names",
     "from_hf",
+    "idefics_batch",
     "idefics_from_hf",
     "llava_from_hf",
     "llava_to_hf",

@@ -18,6 +18,7 @@ from course_lib.backbones.language import LanguageModel
 from course_lib.backbones.vision import VisionEncoder
 from course_lib.fusion.cross_attention import CrossAttentionConfig
 from course_lib.fusion.gated_layers import GatedLayers
+from course_lib.fusion.shown_images import image_index, readable_images
 from course_lib.gated_vlm import GatedVLM
 from course_lib.interop.names import load_strictly
 from course_lib.vlm import VPG
@@ -125,6 +126,20 @@ def idefics_from_hf(hf: nn.Module, image_token_id: int) -> GatedVLM:
     encoder = VisionEncoder(_vision(hf), layer=-1)
     language = LanguageModel(_language(hf))
     return GatedVLM(VPG(encoder, head), gated, language, image_token_id).train(hf.training)
+
+
+def idefics_batch(batch: dict[str, torch.Tensor], image_token_id: int) -> dict[str, torch.Tensor]:
+    """Returns a batch of ours as Idefics reads it: images by document, and who reads which.
+
+    Args:
+        batch: {input_ids (B, S), pixel_values (B * I, 3, H, W), ...}, I images in each document.
+        image_token_id: the word that is an image's tag.
+    """
+    rows, pixels = len(batch["input_ids"]), batch["pixel_values"]
+    pixels = pixels.unflatten(0, (rows, -1))
+    index = image_index(batch["input_ids"] == image_token_id)
+    reads = readable_images(index, pixels.shape[1], "last").long()
+    return {**batch, "pixel_values": pixels, "image_attention_mask": reads}
 
 
 def _vision(hf: nn.Module) -> nn.Module:

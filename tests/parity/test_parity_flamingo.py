@@ -25,7 +25,13 @@ from course_lib.interop.idefics import (
 from course_lib.interop.open_flamingo import load_open_flamingo
 from course_lib.teach.released_flamingo import CASES, released_flamingo
 from course_lib.vpg.resampler import PerceiverResampler
-from tests.tiny_models import IMAGE_TOKEN, VOCABULARY, largest_difference, randomise
+from tests.tiny_models import (
+    IMAGE_TOKEN,
+    VOCABULARY,
+    idefics_perceiver,
+    largest_difference,
+    randomise,
+)
 
 # The gated layers of Idefics take mean and softmax in float32 in any case.
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
@@ -55,14 +61,7 @@ def idefics_config(seed, qk_norm=False, vector=False, attention="eager"):
         alpha_type="vector" if vector else "float",
         use_resampler=True,
         vision_config={"embed_dim": 20, "intermediate_size": 40, "num_attention_heads": 2},
-        perceiver_config={
-            "use_resampler": True,
-            "resampler_n_latents": 3,
-            "resampler_depth": 2,
-            "resampler_n_heads": 3,
-            "resampler_head_dim": 6,
-            "qk_layer_norms_perceiver": qk_norm,
-        },
+        perceiver_config=idefics_perceiver(qk_norm),
     )
     config._attn_implementation = attention
     return config

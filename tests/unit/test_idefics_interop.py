@@ -4,10 +4,15 @@ import pytest
 import torch
 from transformers import IdeficsConfig, IdeficsForVisionText2Text
 
-from course_lib.fusion.shown_images import image_index, readable_images
-from course_lib.interop import idefics_from_hf
+from course_lib.interop import idefics_batch, idefics_from_hf
 from course_lib.interop.idefics import GATED_NAMES, copy_renamed
-from tests.tiny_models import IMAGE_TOKEN, VOCABULARY, largest_difference, randomise
+from tests.tiny_models import (
+    IMAGE_TOKEN,
+    VOCABULARY,
+    idefics_perceiver,
+    largest_difference,
+    randomise,
+)
 
 SETTINGS = {
     "one number a gate": {},
@@ -40,14 +45,7 @@ def idefics(seed=0, **settings):
             "image_size": 16,
             "patch_size": 8,
         },
-        perceiver_config={
-            "use_resampler": True,
-            "resampler_n_latents": 3,
-            "resampler_depth": 2,
-            "resampler_n_heads": 3,
-            "resampler_head_dim": 6,
-            "qk_layer_norms_perceiver": settings.get("qk_layer_norms", False),
-        },
+        perceiver_config=idefics_perceiver(settings.get("qk_layer_norms", False)),
     )
     return randomise(IdeficsForVisionText2Text(config), seed)
 
@@ -59,9 +57,7 @@ def batches(rows=3):
     ids[:, 2], ids[:, 6] = IMAGE_TOKEN, IMAGE_TOKEN
     pixels = torch.randn(2 * rows, 3, 16, 16, generator=generator)
     ours = {"input_ids": ids, "pixel_values": pixels, "attention_mask": torch.ones_like(ids)}
-    reads = readable_images(image_index(ids == IMAGE_TOKEN), 2, "last").long()
-    theirs = {**ours, "pixel_values": pixels.unflatten(0, (rows, 2)), "image_attention_mask": reads}
-    return ours, theirs
+    return ours, idefics_batch(ours, IMAGE_TOKEN)
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
