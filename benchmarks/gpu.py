@@ -3,7 +3,7 @@
     python benchmarks/gpu.py --out benchmarks/results/gpu.json  # on a GPU, under a cap of 80 GB
     python benchmarks/gpu.py                                    # without one: the same code, tiny
 
-The cases are in `gpu_cases.py`: full architecture with random weights, made on the GPU in bfloat16
+The cases are in `_gpu_cases.py`: full architecture with random weights, made on the GPU in bfloat16
 (a LoRA in float32). Both sides share parameters, batch and optimiser and take turns. Timed is a
 step: forward, back, and a fused AdamW on what trains, whose numbers have the type of the weights.
 MFU counts as the planner does (6, 4, 2); work done twice to save memory is not counted.
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from gpu_cases import Case, built, cases, make_batch
+from _gpu_cases import Case, built, cases, make_batch
 from torch import nn
 
 from course_lib.planner.assumptions import USABLE_MEMORY

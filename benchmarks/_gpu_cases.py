@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import gpu_models as models
+import _gpu_models as models
 import torch
-from gpu_models import Sides
+from _gpu_models import Sides
 from torch import nn
 
 from course_lib.planner import positions
