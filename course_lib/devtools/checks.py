@@ -153,7 +153,7 @@ def bars(scratch: Path) -> Counts:
 
 
 def bench(scratch: Path) -> Counts:
-    """Runs `course bench`, then every other script of benchmarks/ without an underscore in front."""
+    """Runs `course bench`, then the other scripts of benchmarks/ without an underscore in front."""
     from course_lib.commands.bench import SCRIPTS
 
     calls = {"course bench": ["-c", "from course_lib.cli import main; main()", "bench"]}
